@@ -1,0 +1,1 @@
+"""Ensembles: weighing finished trials' models, and calibrating what they say together."""

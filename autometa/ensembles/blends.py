@@ -1,0 +1,140 @@
+"""The loss of a blend when one more model joins it, for every candidate at once.
+
+A blend is the mean of predictions, each counted as often as its model was chosen. Log loss needs
+only the probabilities of the true classes, squared errors only the products of the models' errors;
+any other metric is computed blend by blend.
+
+Axes: M models, N rows, K classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.metrics import PROBABILITY_FLOOR, Metric, Targets
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Counts = NDArray[np.int64]
+
+
+class Blends(ABC):
+    """Losses of blends of M models on the same N rows."""
+
+    n_models: int
+
+    @abstractmethod
+    def loss(self, counts: Counts) -> float:
+        """The loss of the blend with these counts (M,)."""
+
+    @abstractmethod
+    def losses_with_one_more(self, counts: Counts) -> Floats:
+        """The losses (M,) of the blends that one more of each model makes of these counts."""
+
+    @abstractmethod
+    def take(self, rows: Rows) -> Blends:
+        """The same of these rows."""
+
+
+class LogLossBlends(Blends):
+    """Log losses, of the true classes' probabilities (M, N)."""
+
+    def __init__(self, true_class: Floats, weights: Floats) -> None:
+        self.n_models = len(true_class)
+        self._true_class = true_class
+        self._weights = weights / weights.sum()
+
+    def loss(self, counts: Counts) -> float:
+        """The loss of the blend with these counts (M,)."""
+        return float(self._loss_of_sums(counts @ self._true_class, int(counts.sum())))
+
+    def losses_with_one_more(self, counts: Counts) -> Floats:
+        """The losses (M,) of the blends that one more of each model makes of these counts."""
+        sums = self._true_class + counts @ self._true_class
+        return self._loss_of_sums(sums, int(counts.sum()) + 1)
+
+    def take(self, rows: Rows) -> LogLossBlends:
+        """The same of these rows."""
+        return LogLossBlends(self._true_class[:, rows], self._weights[rows])
+
+    def _loss_of_sums(self, sums: Floats, n: int) -> Floats:
+        clipped = np.clip(sums / n, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+        return np.asarray(-np.log(clipped) @ self._weights, np.float64)
+
+
+class SquaredErrorBlends(Blends):
+    """Mean squared errors, of the models' errors (M, N, K)."""
+
+    def __init__(self, errors: Floats, weights: Floats) -> None:
+        self.n_models = len(errors)
+        self._errors = errors
+        self._weights = weights / weights.sum()
+        weighted = errors * self._weights[:, None]
+        self._products = weighted.reshape(len(errors), -1) @ errors.reshape(len(errors), -1).T
+
+    def loss(self, counts: Counts) -> float:
+        """The loss of the blend with these counts (M,)."""
+        return float(counts @ self._products @ counts) / float(counts.sum()) ** 2
+
+    def losses_with_one_more(self, counts: Counts) -> Floats:
+        """The losses (M,) of the blends that one more of each model makes of these counts."""
+        own, cross = np.diag(self._products), self._products @ counts
+        n = float(counts.sum()) + 1
+        return np.asarray((counts @ cross + 2 * cross + own) / n**2, np.float64)
+
+    def take(self, rows: Rows) -> SquaredErrorBlends:
+        """The same of these rows."""
+        return SquaredErrorBlends(self._errors[:, rows], self._weights[rows])
+
+
+class AnyBlends(Blends):
+    """Losses in any metric, of predictions (M, N) or (M, N, K)."""
+
+    def __init__(
+        self, predictions: Floats, target: Targets, weights: Floats | None, metric: Metric
+    ) -> None:
+        self.n_models = len(predictions)
+        self._predictions = predictions
+        self._target = target
+        self._weights = weights
+        self._metric = metric
+
+    def loss(self, counts: Counts) -> float:
+        """The loss of the blend with these counts (M,)."""
+        return self._loss_of_sum(self._sum(counts), int(counts.sum()))
+
+    def losses_with_one_more(self, counts: Counts) -> Floats:
+        """The losses (M,) of the blends that one more of each model makes of these counts."""
+        total, n = self._sum(counts), int(counts.sum()) + 1
+        return np.array([self._loss_of_sum(total + one, n) for one in self._predictions])
+
+    def take(self, rows: Rows) -> AnyBlends:
+        """The same of these rows."""
+        weights = None if self._weights is None else self._weights[rows]
+        return AnyBlends(self._predictions[:, rows], self._target[rows], weights, self._metric)
+
+    def _sum(self, counts: Counts) -> Floats:
+        return np.asarray(np.tensordot(counts.astype(np.float64), self._predictions, axes=1))
+
+    def _loss_of_sum(self, total: Floats, n: int) -> float:
+        return self._metric.loss(self._target, total / n, self._weights)
+
+
+def make_blends(
+    predictions: Sequence[Floats], target: Targets, metric: Metric, weights: Floats | None
+) -> Blends:
+    """The quickest blends whose losses rank as the metric's do."""
+    row_weights = np.ones(len(target)) if weights is None else weights
+    if metric.name == "log_loss":
+        rows, codes = np.arange(len(target)), target.astype(np.int64)
+        return LogLossBlends(np.stack([one[rows, codes] for one in predictions]), row_weights)
+    if metric.name in ("rmse", "mse", "r2"):
+        return SquaredErrorBlends(np.stack(predictions)[:, :, None] - target[:, None], row_weights)
+    if metric.name == "brier_score":
+        is_class = np.eye(predictions[0].shape[1])[target.astype(np.int64)]
+        return SquaredErrorBlends(np.stack(predictions) - is_class, row_weights)
+    return AnyBlends(np.stack(predictions), target, weights, metric)

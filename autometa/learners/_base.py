@@ -1,0 +1,135 @@
+"""The contract of a learner: a tunable model family, config -> fitted model.
+
+Calls come in this order, in a worker process, once per fold of a trial:
+
+1. `space(shape)` gives the settings and their defaults for tables of this shape.
+2. `fit(config, train, stop, context)` trains. While it trains it calls `context.monitor.report`
+   after every step that is worth a point on the learning curve (a round, an epoch, a tree batch),
+   and asks `context.monitor.is_time_up()` between steps; when time is up it returns the best state
+   it has. `stop` are rows for early stopping: they never score the model. A learner that needs
+   none joins them to `train` (`joined`). With `context.n_steps` set (a refit on all rows, `stop`
+   is None) it trains for exactly that many steps.
+3. The model's `predict` gives probabilities (N, K) float64 rows summing to one, or values (N,).
+4. `Model.save(folder)` writes plain files, `Learner.load(folder)` reads them; executing nothing.
+
+Axes: N rows, K outputs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.priors._base import StartProposer
+from autometa.spaces import Config, Space
+from autometa.tables._base import Features, Sample, Target
+
+
+class TrialPruned(Exception):  # noqa: N818  a signal, not an error: named as in Optuna
+    """Raised by a monitor's `report`: the trial is not worth going on with."""
+
+
+class Monitor(Protocol):
+    """What a learner tells while it fits, and asks."""
+
+    def report(self, step: int, loss: float) -> None:
+        """Add a point to the learning curve: loss on the stop rows after `step` steps.
+
+        Raises `TrialPruned`, which a learner must let pass.
+        """
+        ...
+
+    def is_time_up(self) -> bool:
+        """Whether to return the best state now."""
+        ...
+
+
+class SilentMonitor:
+    """A monitor that neither records nor stops: for refits, tests and use in scripts."""
+
+    def report(self, step: int, loss: float) -> None:
+        """Ignore the point."""
+
+    def is_time_up(self) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """What a space may depend on: the size and target of the rows to train on."""
+
+    n_rows: int
+    n_numbers: int
+    n_codes: int
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """Everything about a fit that is neither settings nor rows."""
+
+    target: Target
+    seed: int = 0
+    n_threads: int = 1
+    monitor: Monitor = field(default_factory=SilentMonitor)
+    n_steps: int | None = None
+    start: StartProposer | None = None
+
+
+class Model(ABC):
+    """A fitted learner."""
+
+    n_steps: int = 1
+    """Steps of the kept state (rounds, epochs, trees): what a refit should use."""
+
+    @abstractmethod
+    def predict(self, features: Features) -> NDArray[np.float64]:
+        """Probabilities (N, K), or values (N,) for regression."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model into `folder` (which exists and is empty) as plain files."""
+
+
+class Learner(ABC):
+    """One model family."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def space(self, shape: TableShape) -> Space:
+        """The settings to search for a table of this shape."""
+
+    @abstractmethod
+    def fit(
+        self, config: Config, train: Sample, stop: Sample | None, context: FitContext
+    ) -> Model:
+        """Train on `train`, early-stopping on `stop`, and return the best state."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> Model:
+        """Read what `Model.save` wrote."""
+
+
+def joined(train: Sample, stop: Sample | None) -> Sample:
+    """`train` and `stop` as one sample, for learners that do not stop early."""
+    if stop is None:
+        return train
+    a, b = train.features, stop.features
+    features = Features(
+        np.concatenate([a.numbers, b.numbers]),
+        np.concatenate([a.codes, b.codes]),
+        a.n_levels,
+        a.number_names,
+        a.code_names,
+    )
+    weights = None
+    if train.weights is not None and stop.weights is not None:
+        weights = np.concatenate([train.weights, stop.weights])
+    return Sample(features, np.concatenate([train.target, stop.target]), weights)

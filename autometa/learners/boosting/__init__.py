@@ -1,0 +1,1 @@
+"""Gradient boosted trees: one file per library."""

@@ -1,0 +1,1 @@
+"""Priors: what may be proposed for a new table before it is searched."""

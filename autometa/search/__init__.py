@@ -1,0 +1,1 @@
+"""Search: spaces, sampling, pruning and stopping of an Optuna study."""

@@ -1,0 +1,41 @@
+"""The contracts of search: who prunes a running trial and who stops a study.
+
+Before each trial the driver asks the `Pruner` for a `PruningPolicy`, a small picklable snapshot
+that travels to the worker with the trial; the worker asks it after each fold and each point of the
+learning curve, so that no talk crosses processes. After each trial the driver asks the `Stopper`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from autometa.records import CurvePoint, TrialRecord
+
+
+class PruningPolicy(Protocol):
+    """Decides in a worker whether a running trial is hopeless. Picklable and deterministic."""
+
+    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+        """Whether to prune, given the losses of the folds finished so far."""
+        ...
+
+    def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
+        """Whether to prune, given the learning curve of the fold being trained."""
+        ...
+
+
+class Pruner(Protocol):
+    """Makes pruning policies from a study's trials."""
+
+    def policy(self, trials: Sequence[TrialRecord]) -> PruningPolicy:
+        """A snapshot for the next trial."""
+        ...
+
+
+class Stopper(Protocol):
+    """Ends a study before its budget does."""
+
+    def reason_to_stop(self, trials: Sequence[TrialRecord]) -> str | None:
+        """Why to stop now, in words for the user; None to go on."""
+        ...

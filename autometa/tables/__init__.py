@@ -1,0 +1,1 @@
+"""Tables: reading any source, inferring what columns hold, and preparing rows to learn from."""

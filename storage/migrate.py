@@ -1,0 +1,62 @@
+"""Bringing a store to the schema of this version when it is opened.
+
+An up-to-date store costs one query here; alembic is imported only when there is work to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from autometa.errors import StoreError
+from autometa.storage.engine import reading, shown, writing
+from autometa.storage.schema import SCHEMA_VERSION, VERSION_TABLE
+
+# any number that no other program's advisory lock is likely to have: "autometa" as 8 ASCII bytes
+_POSTGRESQL_LOCK = int.from_bytes(b"autometa")
+
+
+def ensure_schema(engine: Engine) -> None:
+    """Create or upgrade our tables if due; others' tables are left alone.
+
+    Raises `StoreError` if the store was made by a newer version.
+    """
+    with reading(engine) as connection:
+        if _version(connection) == SCHEMA_VERSION:
+            return
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})"))
+        # whoever held the lock before us may have done it
+        if _version(connection) != SCHEMA_VERSION:
+            _upgrade(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - our constant
+    return None if version is None else str(version)
+
+
+def _upgrade(connection: Connection) -> None:
+    # alembic takes longer to import than an up-to-date store to open
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    scripts = str(Path(__file__).resolve().parent / "migrations")
+    config.set_main_option("script_location", scripts.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    version = _version(connection)
+    if version is not None and version not in known:
+        raise StoreError(
+            f"the store {shown(connection.engine.url)} was made by a newer autometa (its schema "
+            f"is {version}, the newest known here is {SCHEMA_VERSION}); upgrade autometa, or "
+            "choose another store with --store"
+        )
+    command.upgrade(config, "head")

@@ -1,0 +1,140 @@
+"""Trials to rows and back, on a connection whose transaction the store opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select
+
+from autometa.records import CurvePoint, TrialRecord, TrialState
+from autometa.storage.encoding import (
+    from_json,
+    hash_config_text,
+    join_curve,
+    split_curve,
+    storable_text,
+    to_json,
+)
+from autometa.storage.schema import CurveRow, FoldRow, TrialRow
+
+# Core statements, made once: SQLAlchemy finds them compiled in its cache
+_INSERT_TRIAL = insert(TrialRow.__table__)  # type: ignore[arg-type] # a Table, typed FromClause
+_INSERT_FOLD = insert(FoldRow.__table__)  # type: ignore[arg-type] # as above
+_INSERT_CURVE = insert(CurveRow.__table__)  # type: ignore[arg-type] # as above
+
+
+def insert_trial(connection: Connection, study_id: str, trial: TrialRecord) -> None:
+    """Write a trial with its folds and curves.
+
+    Raises SQLAlchemy's `IntegrityError` if the study has a trial of this number.
+    """
+    curves = split_curve(trial.curve)
+    values = _trial_values(study_id, trial, n_curves=len(curves))
+    key = connection.execute(_INSERT_TRIAL, values).inserted_primary_key
+    trial_id = key[0] if key is not None else None
+    if trial.fold_losses:
+        folds = [
+            {"trial_id": trial_id, "fold": fold, "loss": _storable_loss(loss)}
+            for fold, loss in enumerate(trial.fold_losses)
+        ]
+        connection.execute(_INSERT_FOLD, folds)
+    if curves:
+        parts = [
+            {"trial_id": trial_id, "fold": fold, "steps": steps, "losses": losses}
+            for fold, steps, losses in curves
+        ]
+        connection.execute(_INSERT_CURVE, parts)
+
+
+def _trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str, Any]:
+    config = to_json(dict(trial.config))
+    return {
+        "study_id": study_id,
+        "number": trial.number,
+        "learner": trial.learner,
+        "config": config,
+        "config_hash": hash_config_text(trial.learner, config),
+        "state": trial.state.value,
+        "loss": _storable_loss(trial.loss),
+        "duration_s": float(trial.duration_s),
+        "predict_s": float(trial.predict_s),
+        "peak_memory_mb": float(trial.peak_memory_mb),
+        "n_steps": trial.n_steps,
+        "origin": trial.origin,
+        "error": None if trial.error is None else storable_text(trial.error),
+        "started_at": float(trial.started_at),
+        "n_folds": len(trial.fold_losses),
+        "n_curves": n_curves,
+    }
+
+
+def _storable_loss(loss: float | None) -> float | None:
+    """NULL for not-a-number: SQLite turns it into that anyway, PostgreSQL would sort it last."""
+    return None if loss is None or math.isnan(loss) else float(loss)
+
+
+def select_trials(
+    connection: Connection,
+    study_id: str,
+    states: Collection[TrialState] | None = None,
+    has_curves: bool = True,
+) -> list[TrialRecord]:
+    """The trials of a study by number: three queries, however many trials."""
+    chosen = select(TrialRow).where(TrialRow.study_id == study_id)
+    if states is not None:
+        chosen = chosen.where(TrialRow.state.in_([state.value for state in states]))
+    ids = chosen.with_only_columns(TrialRow.id)
+    folds = _select_folds(connection, ids)
+    curves = _select_curves(connection, ids) if has_curves else {}
+    rows = connection.execute(
+        chosen.with_only_columns(*TrialRow.__table__.c).order_by(TrialRow.number)
+    )
+    return [_trial(row, folds.get(row.id, ()), curves.get(row.id, ())) for row in rows]
+
+
+def _select_folds(connection: Connection, ids: Select[Any]) -> dict[int, tuple[float, ...]]:
+    query = (
+        select(FoldRow.trial_id, FoldRow.loss)
+        .where(FoldRow.trial_id.in_(ids))
+        .order_by(FoldRow.trial_id, FoldRow.fold)
+    )
+    losses: dict[int, list[float]] = {}
+    for trial_id, loss in connection.execute(query):
+        losses.setdefault(trial_id, []).append(math.nan if loss is None else loss)
+    return {trial_id: tuple(values) for trial_id, values in losses.items()}
+
+
+def _select_curves(connection: Connection, ids: Select[Any]) -> dict[int, tuple[CurvePoint, ...]]:
+    query = (
+        select(CurveRow.trial_id, CurveRow.fold, CurveRow.steps, CurveRow.losses)
+        .where(CurveRow.trial_id.in_(ids))
+        .order_by(CurveRow.trial_id, CurveRow.fold)
+    )
+    parts: dict[int, list[tuple[int, str, str]]] = {}
+    for trial_id, fold, steps, losses in connection.execute(query):
+        parts.setdefault(trial_id, []).append((fold, steps, losses))
+    return {trial_id: join_curve(values) for trial_id, values in parts.items()}
+
+
+def _trial(row: Any, fold_losses: tuple[float, ...], curve: Sequence[CurvePoint]) -> TrialRecord:
+    state = TrialState(row.state)
+    # a complete trial has a loss: if none was storable, it was not a number
+    has_nan = row.loss is None and state is TrialState.COMPLETE
+    return TrialRecord(
+        number=row.number,
+        learner=row.learner,
+        config=from_json(row.config),
+        state=state,
+        loss=math.nan if has_nan else row.loss,
+        fold_losses=fold_losses,
+        curve=tuple(curve),
+        duration_s=row.duration_s,
+        peak_memory_mb=row.peak_memory_mb,
+        predict_s=row.predict_s,
+        n_steps=row.n_steps,
+        origin=row.origin,
+        error=row.error,
+        started_at=row.started_at,
+    )

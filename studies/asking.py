@@ -1,0 +1,113 @@
+"""The Optuna study in the driver's memory: the one place that asks and tells.
+
+Only the driver asks and tells, so the study in progress needs no database: each finished trial is
+written once, to our store and to Optuna's own tables beside it (`trial_mirror`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from autometa.priors._base import ProposedConfig
+from autometa.records import TrialRecord, TrialState
+from autometa.search.spaces import distributions, suggest, to_params
+from autometa.spaces import Config, Space
+
+_SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A config to try next."""
+
+    number: int
+    learner: str
+    config: Config
+    origin: str
+
+
+class Asker:
+    """Asks for configs and tells how they did, over the joint space of all learners.
+
+    `history` are the trials of an earlier run of the same study; `first` are tried before the
+    sampler is asked, except those that the history has tried.
+    """
+
+    def __init__(
+        self,
+        spaces: Mapping[str, Space],
+        sampler: BaseSampler,
+        first: Sequence[ProposedConfig],
+        history: Sequence[TrialRecord] = (),
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._spaces = spaces
+        self._study = optuna.create_study(direction="minimize", sampler=sampler)
+        self._waiting: dict[int, optuna.Trial] = {}
+        for record in _without_gaps(history):
+            lost = optuna.trial.create_trial(state=OptunaState.FAIL)
+            self._study.add_trial(lost if record is None else self.frozen(record))
+        tried = [(record.learner, dict(record.config)) for record in history]
+        for proposed in first:
+            if (proposed.learner, dict(proposed.config)) not in tried:
+                self._study.enqueue_trial(
+                    to_params(proposed.learner, proposed.config),
+                    user_attrs={"origin": proposed.origin},
+                )
+
+    @property
+    def next_number(self) -> int:
+        """The number the next trial will have."""
+        return len(self._study.get_trials(deepcopy=False)) - self._n_enqueued()
+
+    def _n_enqueued(self) -> int:
+        return len(self._study.get_trials(deepcopy=False, states=(OptunaState.WAITING,)))
+
+    def ask(self) -> Asked:
+        """The next config: one proposed first if any is left, else the sampler's."""
+        trial = self._study.ask()
+        learner, config = suggest(trial, self._spaces)
+        self._waiting[trial.number] = trial
+        return Asked(trial.number, learner, config, trial.user_attrs.get("origin", _SEARCH))
+
+    def discard(self, number: int) -> None:
+        """Take back a config that was asked for and will not be tried."""
+        self._study.tell(self._waiting.pop(number), state=OptunaState.FAIL)
+
+    def tell(self, record: TrialRecord) -> None:
+        """Tell how a trial ended."""
+        trial = self._waiting.pop(record.number)
+        for fold, loss in enumerate(record.fold_losses):
+            trial.report(loss, step=fold)
+        value = record.loss if record.state is TrialState.COMPLETE else None
+        self._study.tell(trial, value, state=_optuna_state(record.state))
+
+    def frozen(self, record: TrialRecord) -> FrozenTrial:
+        """A finished trial as Optuna keeps it."""
+        params = to_params(record.learner, record.config)
+        known = distributions(self._spaces)
+        return optuna.trial.create_trial(
+            params=params,
+            distributions={name: known[name] for name in params},
+            state=_optuna_state(record.state),
+            value=record.loss if record.state is TrialState.COMPLETE else None,
+            intermediate_values=dict(enumerate(record.fold_losses)),
+            user_attrs={"origin": record.origin, "state": record.state.value},
+        )
+
+
+def _optuna_state(state: TrialState) -> OptunaState:
+    known = {TrialState.COMPLETE: OptunaState.COMPLETE, TrialState.PRUNED: OptunaState.PRUNED}
+    return known.get(state, OptunaState.FAIL)
+
+
+def _without_gaps(history: Sequence[TrialRecord]) -> list[TrialRecord | None]:
+    """The records by number, with None for numbers that were lost in flight."""
+    by_number = {record.number: record for record in history}
+    return [by_number.get(number) for number in range(max(by_number, default=-1) + 1)]

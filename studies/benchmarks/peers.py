@@ -1,0 +1,326 @@
+"""Ours beside other systems: same tables, same split, same cores, one run.
+
+    autometa bench peers --tables DIR --manifest CSV --budget 60
+
+Each (table, system) is one process at a time; results are appended to a JSON-lines file as they
+come, and a run that was stopped goes on where it was. Other systems run in environments of their
+own: `--environment flaml=/path/to/python`; those whose packages are in this environment run here,
+and the others are left out and named. Log loss (probabilities clipped to 1e-7) or RMSE on the test
+rows; the wall time is the whole process's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from autometa._version import __version__
+from autometa.errors import OptionError
+from autometa.metrics import log_loss, root_mean_squared_error
+from autometa.studies.benchmarks._tables import (
+    HALVES,
+    BenchTable,
+    choose_tables,
+    read_manifest,
+    split_table,
+)
+from autometa.studies.worker import ENVIRONMENT
+
+OURS = "autometa"
+_PACKAGES = {
+    "lightgbm": "lightgbm",
+    "catboost": "catboost",
+    "flaml": "flaml",
+    "autogluon_medium": "autogluon",
+    "realmlp": "pytabkit",
+}
+_CLIP = 1e-7
+# a system is ended when it takes this many times its budget and a little more
+_PATIENCE, _PATIENCE_S = 5.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One system on one table. `loss` is None if it failed; `error` says how."""
+
+    table: str
+    kind: str
+    system: str
+    budget_s: float
+    seed: int
+    loss: float | None
+    wall_s: float
+    version: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is run on every table: systems with the Python that runs each, and the limits."""
+
+    pythons: dict[str, str]
+    budget_s: float
+    short_s: float
+    seed: int
+    n_cores: int
+    ours: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> list[tuple[str, float]]:
+        """(system, budget) pairs in the order in which they run."""
+        ours = [(OURS, self.budget_s)] + ([(OURS, self.short_s)] if self.short_s else [])
+        return [(name, self.budget_s) for name in self.pythons] + ours
+
+
+def run_contest(
+    chosen: list[BenchTable], tables: Path, contest: Contest, results: Path
+) -> list[Run]:
+    """Run what `results` does not hold yet, appending to it, and return all of it."""
+    done = _read(results)
+    known = {(run.table, run.system, run.budget_s, run.seed) for run in done}
+    for table in chosen:
+        for system, budget_s in contest.entries:
+            if (table.slug, system, budget_s, contest.seed) in known:
+                continue
+            run = _run(table, tables, contest, system, budget_s)
+            done.append(run)
+            with results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(run)) + "\n")
+            shown = run.error or f"{run.loss:.5f}"
+            sys.stderr.write(f"{table.slug} {system} {budget_s:g}s: {shown} ({run.wall_s}s)\n")
+    slugs = {table.slug for table in chosen}
+    return [run for run in done if run.table in slugs and run.seed == contest.seed]
+
+
+def _read(results: Path) -> list[Run]:
+    if not results.exists():
+        return []
+    lines = results.read_text(encoding="utf-8").splitlines()
+    return [Run(**json.loads(line)) for line in lines if line.strip()]
+
+
+def _run(table: BenchTable, tables: Path, contest: Contest, system: str, budget_s: float) -> Run:
+    with tempfile.TemporaryDirectory(prefix="autometa-peers-") as name:
+        folder = Path(name)
+        train, test = split_table(table, tables, folder, contest.seed)
+        begun = time.monotonic()
+        loss, wall_s, version, error = None, 0.0, "", None
+        try:
+            if system == OURS:
+                predicted, wall_s = _run_ours(table, contest, folder, budget_s)
+                version = __version__
+            else:
+                predicted, version = _run_peer(table, contest, folder, system)
+                wall_s = time.monotonic() - begun
+            loss = _loss(table, train, test, predicted)
+        except subprocess.SubprocessError as why:
+            text = why.stderr if isinstance(why, subprocess.CalledProcessError) else ""
+            error = f"{type(why).__name__}: {str(text or why).strip()[-300:]}"
+        wall_s = wall_s or time.monotonic() - begun
+        return Run(
+            table.slug,
+            table.kind,
+            system,
+            budget_s,
+            contest.seed,
+            loss,
+            round(wall_s, 2),
+            version,
+            error,
+        )
+
+
+def _run_peer(
+    table: BenchTable, contest: Contest, folder: Path, system: str
+) -> tuple[NDArray[np.float64], str]:
+    output = folder / "predictions.npy"
+    script = Path(__file__).with_name("_peer_systems.py")
+    paths = [str(folder / "train.parquet"), str(folder / "test.parquet")]
+    limits = [str(contest.budget_s), str(contest.seed), str(contest.n_cores)]
+    command = [contest.pythons[system], str(script), system, table.kind, table.target]
+    said = _call([*command, *paths, *limits, str(output)], contest, contest.budget_s)
+    about = json.loads(said.strip().splitlines()[-1])
+    return np.load(output), about["version"]
+
+
+def _run_ours(
+    table: BenchTable, contest: Contest, folder: Path, budget_s: float
+) -> tuple[NDArray[np.float64], float]:
+    """Tune and predict as a user does, by the command line; the time is the tuning's."""
+    model, output = folder / "model", folder / "predictions.csv"
+    command = [sys.executable, "-m", "autometa"]
+    options = ["--target", table.target, "--task", table.kind, "--time", f"{budget_s}s"]
+    places = ["--output", str(model), "--store", str(folder / "store.db"), "--quiet"]
+    limits = ["--seed", str(contest.seed), "--jobs", str(contest.n_cores), *contest.ours]
+    train = str(folder / "train.parquet")
+    begun = time.monotonic()
+    _call([*command, "tune", train, *options, *places, *limits], contest, budget_s)
+    wall_s = time.monotonic() - begun
+    test = str(folder / "test.parquet")
+    _call([*command, "predict", str(model), test, "-o", str(output)], contest, budget_s)
+    frame = pl.read_csv(output, infer_schema=False)
+    if table.kind == "regression":
+        return frame["prediction"].cast(pl.Float64).to_numpy(), wall_s
+    names = sorted(name for name in frame.columns if name.startswith("probability_"))
+    return frame.select(pl.col(names).cast(pl.Float64)).to_numpy(), wall_s
+
+
+def _call(command: list[str], contest: Contest, budget_s: float) -> str:
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = os.environ | ENVIRONMENT | dict.fromkeys(threads, str(contest.n_cores))
+    environment.pop("POLARS_MAX_THREADS", None)
+    done = subprocess.run(  # noqa: S603  our own command and the systems' own environments
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_PATIENCE * budget_s + _PATIENCE_S,
+    )
+    return done.stdout
+
+
+def _loss(table: BenchTable, train: Path, test: Path, predicted: NDArray[np.float64]) -> float:
+    target = pl.read_parquet(test, columns=[table.target])[table.target]
+    if table.kind == "regression":
+        return root_mean_squared_error(target.cast(pl.Float64).to_numpy(), predicted)
+    known = pl.read_parquet(train, columns=[table.target])[table.target].cast(pl.String)
+    labels = {label: i for i, label in enumerate(sorted(known.unique()))}
+    codes = np.array([labels[label] for label in target.cast(pl.String)])
+    clipped = np.clip(predicted, _CLIP, None)
+    return log_loss(codes, clipped / clipped.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How often ours, at `ours_s`, was better than a system on tables where both finished."""
+
+    system: str
+    ours_s: float
+    n_better: int
+    n_tables: int
+
+
+def standings(runs: list[Run]) -> list[Standing]:
+    """Ours at each of its budgets against every other system."""
+    by_key = {(run.table, run.system, run.budget_s): run.loss for run in runs}
+    budgets = sorted({run.budget_s for run in runs if run.system == OURS}, reverse=True)
+    systems = sorted({(run.system, run.budget_s) for run in runs if run.system != OURS})
+    tables = sorted({run.table for run in runs})
+    found: list[Standing] = []
+    for ours_s in budgets:
+        for system, budget_s in systems:
+            pairs = [
+                (by_key.get((table, OURS, ours_s)), by_key.get((table, system, budget_s)))
+                for table in tables
+            ]
+            both = [(a, b) for a, b in pairs if a is not None and b is not None]
+            found.append(Standing(system, ours_s, sum(a < b for a, b in both), len(both)))
+    return found
+
+
+def report(runs: list[Run], contest: Contest) -> dict[str, object]:
+    """Everything the run found, with what is needed to run it again."""
+    ours = [run for run in runs if run.system == OURS]
+    late = [round(run.wall_s - run.budget_s, 2) for run in ours]
+    return {
+        "autometa": __version__,
+        "python": platform.python_version(),
+        "machine": f"{contest.n_cores} cores, {platform.machine()}",
+        "seed": contest.seed,
+        "standings": [asdict(standing) for standing in standings(runs)],
+        "longest_over_budget_s": max(late, default=None),
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def as_markdown(runs: list[Run]) -> str:
+    """A row a table, a column a system with its loss and wall seconds; then the standings."""
+    entries = sorted({(run.system, run.budget_s) for run in runs})
+    by_key = {(run.table, run.system, run.budget_s): run for run in runs}
+    head = ["table", *(f"{system} {budget:g}s" for system, budget in entries)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for table in dict.fromkeys(run.table for run in runs):
+        found = [by_key.get((table, *entry)) for entry in entries]
+        lines.append("| " + " | ".join([table, *map(_cell, found)]) + " |")
+    lines += [
+        f"\nautometa {standing.ours_s:g}s is better than {standing.system} on "
+        f"{standing.n_better} of {standing.n_tables}"
+        for standing in standings(runs)
+    ]
+    return "\n".join(lines)
+
+
+def _cell(run: Run | None) -> str:
+    if run is None:
+        return ""
+    return "failed" if run.loss is None else f"{run.loss:.4f} ({run.wall_s:.0f}s)"
+
+
+def _pythons(names: list[str], environments: list[str]) -> dict[str, str]:
+    """The Python for each system; systems that can run nowhere are named and left out."""
+    given = dict(text.partition("=")[::2] for text in environments)
+    if unknown := sorted((set(given) | set(names)) - set(_PACKAGES)):
+        raise OptionError(f"unknown systems {unknown}; there are {', '.join(_PACKAGES)}")
+    found: dict[str, str] = {}
+    for name in names or _PACKAGES:
+        if name in given:
+            found[name] = given[name]
+        elif find_spec(_PACKAGES[name]) is not None and find_spec("pandas") is not None:
+            found[name] = sys.executable
+        else:
+            sys.stderr.write(f"{name} is left out: give --environment {name}=/path/to/python\n")
+    return found
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tables", type=Path, required=True, help="folder of parquet tables")
+    parser.add_argument("--manifest", type=Path, required=True, help="CSV naming the tables")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds for each system")
+    parser.add_argument("--short", type=float, default=10.0, help="ours at this too; 0: not")
+    parser.add_argument("--per-kind", type=int, default=8, help="tables of each kind of task")
+    parser.add_argument("--half", choices=HALVES, default="report", help="half of the families")
+    parser.add_argument("--draw", type=int, default=0, help="seed that draws the tables")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split and the systems")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--system", action="append", default=[], help="only these others")
+    parser.add_argument("--environment", action="append", default=[], metavar="SYSTEM=PYTHON")
+    parser.add_argument("--results", type=Path, default=Path("bench-peers.jsonl"))
+    parser.add_argument("--json", action="store_true")
+    arguments, ours = parser.parse_known_args()
+    contest = Contest(
+        _pythons(arguments.system, arguments.environment),
+        arguments.budget,
+        arguments.short,
+        arguments.seed,
+        arguments.cores,
+        tuple(ours),
+    )
+    chosen = choose_tables(
+        read_manifest(arguments.manifest),
+        arguments.per_kind,
+        seed=arguments.draw,
+        half=arguments.half,
+    )
+    runs = run_contest(chosen, arguments.tables, contest, arguments.results)
+    shown = json.dumps(report(runs, contest), indent=2) if arguments.json else as_markdown(runs)
+    sys.stdout.write(shown + "\n")
+
+
+if __name__ == "__main__":
+    main()

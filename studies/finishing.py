@@ -1,0 +1,194 @@
+"""After the search: choose the ensemble, have it judged, write the model, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from autometa.records import TrialRecord, TrialState
+from autometa.search.pruning import NeverPolicy
+from autometa.storage import Store
+from autometa.storage.records import ModelRecord
+from autometa.studies.budget import Deadline
+from autometa.studies.ensembling import Ensemble, build_ensemble
+from autometa.studies.evaluation import WorkUnit, evaluate
+from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.judging import Judgement, JudgeUnit, judge, save_test
+from autometa.studies.model_folder import ModelParts, write_model
+from autometa.studies.opening import OpenStudy
+from autometa.studies.options import TuneOptions
+from autometa.studies.results import MemberSummary, TuneResult
+from autometa.studies.setting import Baseline, Setting
+
+# seconds that the columns' importance may take without a time budget
+_IMPORTANCE_S = 10.0
+# the importance ends this long before the budget does, for the model still has to be written
+_WRITING_S = 0.4
+# the judge is waited for this long after the budget, for the sake of the test score
+_GRACE_SHARE, _GRACE_S = 0.03, 1.0
+
+
+@dataclass(slots=True)
+class Finish:
+    """The end of one study; `run` is its only use."""
+
+    setting: Setting
+    options: TuneOptions
+    study: OpenStudy
+    store: Store
+    executor: Executor
+    baseline: Baseline
+    started: float
+    end: Deadline
+    notes: list[str] = field(default_factory=list)
+
+    def run(
+        self, records: Sequence[TrialRecord], output: Path, *, is_interrupted: bool
+    ) -> TuneResult:
+        """Write the model folder `output`, remember it in the store and return the result.
+
+        If no trial finished, the model is the baseline, and a note says so.
+        """
+        ensemble = build_ensemble(self.study.workspace, records, self.options.max_members)
+        if ensemble is None:
+            ensemble = self._baseline_ensemble(records)
+        schema = self.setting.table.schema
+        parts = ModelParts(schema, ensemble.members, ensemble.temperature, {})
+        judgement = self._judge(parts)
+        result = self._result(ensemble, judgement, records, is_interrupted, output.resolve())
+        write_model(output, replace(parts, card=_card(result, self.setting, self.options)))
+        self._remember(result)
+        return replace(result, elapsed_s=self._elapsed_s())
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self.started
+
+    def _baseline_ensemble(self, records: Sequence[TrialRecord]) -> Ensemble:
+        self.notes.append(
+            "no trial finished within the budget, so the model is the baseline: give it more time"
+        )
+        number = max((record.number for record in records), default=-1) + 1
+        workspace = self.study.workspace
+        unit = WorkUnit(workspace.folder, number, "constant", {}, "baseline", NeverPolicy())
+        ensemble = build_ensemble(workspace, [evaluate(unit)], max_members=1)
+        if ensemble is None:
+            raise RuntimeError("the baseline itself could not be fitted")
+        return ensemble
+
+    def _judge(self, parts: ModelParts) -> Judgement:
+        """Have a worker judge the model; without a verdict in time, say so and go on."""
+        has_test = self.setting.test is not None
+        if self.setting.test is not None:
+            save_test(self.study.workspace, self.setting.test)
+        members = tuple(replace(member, folds=member.folds[:1]) for member in parts.members)
+        latest = min(self.end.earlier(_WRITING_S).at, Deadline.after(_IMPORTANCE_S).at)
+        unit = JudgeUnit(
+            workspace=self.study.workspace.folder,
+            whole=self._staged("whole", parts),
+            first_fold=self._staged("first_fold", replace(parts, members=members)),
+            has_test=has_test,
+            deadline=Deadline(latest),
+        )
+        grace_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)
+        future = self.executor.submit(judge, unit)
+        left_s = max(0.0, self.end.left_s()) + grace_s
+        try:
+            return future.result(timeout=None if left_s == float("inf") else left_s)
+        except (FutureTimeoutError, WorkerEndedError) as why:
+            self.executor.end(future)
+            lost = "the test score and the columns' importance" if has_test else "the importance"
+            self.notes.append(f"{lost} could not be had in time ({type(why).__name__})")
+            return Judgement(None, {})
+
+    def _staged(self, name: str, parts: ModelParts) -> Path:
+        """The model as a user would load it, in a folder of the workspace."""
+        folder = self.study.workspace.folder / "staged" / name
+        folder.parent.mkdir(exist_ok=True)
+        write_model(folder, parts)
+        return folder
+
+    def _result(
+        self,
+        ensemble: Ensemble,
+        judgement: Judgement,
+        records: Sequence[TrialRecord],
+        is_interrupted: bool,
+        output: Path,
+    ) -> TuneResult:
+        metric = self.setting.metric
+        members = tuple(
+            MemberSummary(member.trial.number, member.trial.learner, member.weight, member.score)
+            for member in ensemble.members
+        )
+
+        def score(loss: float | None) -> float | None:
+            return None if loss is None else metric.from_loss(loss)
+
+        return TuneResult(
+            study=self.study.record.id,
+            table=self.setting.table.name,
+            kind=self.setting.table.schema.target.kind.value,
+            metric=metric.name,
+            is_greater_better=metric.is_greater_better,
+            score=metric.from_loss(ensemble.loss),
+            baseline_score=metric.from_loss(self.baseline.loss),
+            test_score=score(judgement.test_loss),
+            baseline_test_score=score(self.baseline.test_loss),
+            calibration_error=ensemble.calibration_error,
+            split_plan=self.setting.plan.name,
+            members=members,
+            trials=tuple(records),
+            importance=judgement.importance,
+            notes=tuple(self.notes),
+            n_resumed=len(self.study.past),
+            is_interrupted=is_interrupted,
+            elapsed_s=self._elapsed_s(),
+            model=output,
+            store=self.store.shown_url,
+        )
+
+    def _remember(self, result: TuneResult) -> None:
+        scores = {"out_of_fold": result.score, "baseline": result.baseline_score}
+        if result.test_score is not None:
+            scores["test"] = result.test_score
+        members = tuple(asdict(member) for member in result.members)
+        self.store.add_model(ModelRecord(result.study, str(result.model), scores, members))
+
+
+def _card(result: TuneResult, setting: Setting, options: TuneOptions) -> dict[str, object]:
+    """What the model folder says of itself beyond schema and members."""
+    counts = {state.value: sum(r.state is state for r in result.trials) for state in TrialState}
+    scores = {
+        "out_of_fold": result.score,
+        "baseline": result.baseline_score,
+        "test": result.test_score,
+        "baseline_test": result.baseline_test_score,
+    }
+    return {
+        "study": result.study,
+        "table": {
+            "name": result.table,
+            "fingerprint": setting.fingerprint,
+            "n_rows": len(setting.table),
+        },
+        "metric": result.metric,
+        "is_greater_better": result.is_greater_better,
+        "scores": scores,
+        "calibration_error": result.calibration_error,
+        "split_plan": result.split_plan,
+        "seed": options.seed,
+        "importance": result.importance,
+        "notes": list(result.notes),
+        "n_trials": counts,
+        "elapsed_s": result.elapsed_s,
+        "leaderboard": [_leaderboard_line(record) for record in result.trials],
+    }
+
+
+def _leaderboard_line(record: TrialRecord) -> dict[str, object]:
+    line = asdict(record)
+    del line["curve"]
+    return line | {"config": dict(record.config), "state": record.state.value}

@@ -1,0 +1,67 @@
+"""Looking back: the studies and trials a store holds, as values for whoever shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autometa.errors import StoreError
+from autometa.records import TrialRecord
+from autometa.storage import Store
+from autometa.storage.engine import store_url
+from autometa.storage.paths import default_store
+from autometa.storage.records import ModelRecord, StudyRecord, StudySummary
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """A study with everything kept of it."""
+
+    study: StudyRecord
+    trials: tuple[TrialRecord, ...]
+    models: tuple[ModelRecord, ...]
+
+    def find_trial(self, number: int) -> TrialRecord:
+        """The trial of this number. Raises `StoreError` if the study has none."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        raise StoreError(
+            f"study {self.study.id} has no trial {number}; "
+            f"see `autometa trials list {self.study.id} -n 0`"
+        )
+
+
+def newest_studies(store: str | Path | None, limit: int) -> list[StudySummary]:
+    """The newest studies first, at most `limit` of them (0: all)."""
+    with Store.open(store) as opened:
+        return list(opened.studies(limit=limit or None))
+
+
+def view_study(store: str | Path | None, prefix: str | None) -> StudyView:
+    """The study whose id begins with `prefix`, the newest for None."""
+    with Store.open(store) as opened:
+        if prefix is None:
+            newest = opened.studies(limit=1)
+            if not newest:
+                raise StoreError("the store holds no study yet; make one with `autometa tune`")
+            prefix = newest[0].id
+        study = opened.find_study(prefix)
+        return StudyView(study, tuple(opened.trials(study.id)), tuple(opened.models(study.id)))
+
+
+def store_place(store: str | Path | None) -> str:
+    """Where the store is: a file's path, or a URL without its password. Opens nothing."""
+    url = store_url(store or default_store())
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string(hide_password=True)
+
+
+def ranked(trials: tuple[TrialRecord, ...]) -> list[TrialRecord]:
+    """Complete trials by their loss, then the others in the order they were tried."""
+
+    def rank(trial: TrialRecord) -> tuple[bool, float, int]:
+        return trial.loss is None, trial.loss or 0.0, trial.number
+
+    return sorted(trials, key=rank)

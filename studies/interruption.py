@@ -1,0 +1,41 @@
+"""Ctrl-C as a wish: the first asks the study to finish with what there is, the second ends it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether Ctrl-C was pressed."""
+
+    has_come: bool = False
+
+    def __call__(self) -> bool:
+        """Whether the study should finish with what there is."""
+        return self.has_come
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Catch Ctrl-C while the block runs; in a thread other than the main one, catch nothing."""
+    wish = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield wish
+        return
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if wish.has_come:
+            raise KeyboardInterrupt
+        wish.has_come = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield wish
+    finally:
+        signal.signal(signal.SIGINT, before)

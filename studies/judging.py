@@ -1,0 +1,80 @@
+"""The chosen model's last look in a mirror, in a worker: its test score and its columns' worth.
+
+It runs where the learners' libraries are loaded already; the driver never loads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from autometa.studies.budget import Deadline
+from autometa.studies.importance import permutation_importance
+from autometa.studies.tuned_model import load_model
+from autometa.studies.workspace import Workspace
+from autometa.tables.preparation import PreparedRows
+
+# rows that the columns' importance is measured on
+_IMPORTANCE_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeUnit:
+    """Two staged models: the whole one, and one of the first fold's models only.
+
+    The latter is judged on the rows that its fold scored, which it never saw.
+    """
+
+    workspace: Path
+    whole: Path
+    first_fold: Path
+    has_test: bool
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The loss on rows no search has seen, and the loss gained by shuffling each column."""
+
+    test_loss: float | None
+    importance: dict[str, float]
+
+
+def save_test(workspace: Workspace, test: PreparedRows) -> None:
+    """Leave the test rows where `judge` finds them."""
+    folder = workspace.folder / "test"
+    folder.mkdir(exist_ok=True)
+    test.frame.write_ipc(folder / "frame.arrow")
+    np.save(folder / "target.npy", np.asarray(test.target))
+    if test.weights is not None:
+        np.save(folder / "weights.npy", test.weights)
+
+
+def judge(unit: JudgeUnit) -> Judgement:
+    """Score the test rows first, then the columns until the deadline."""
+    workspace = Workspace(unit.workspace)
+    test_loss = _test_loss(workspace, unit.whole) if unit.has_test else None
+    model = load_model(unit.first_fold)
+    rows = workspace.splits[0].score[:_IMPORTANCE_ROWS]
+    importance = permutation_importance(
+        workspace.frame()[rows],
+        np.asarray(workspace.target[rows]),
+        model.predict_frame,
+        workspace.metric,
+        weights=None if workspace.weights is None else np.asarray(workspace.weights[rows]),
+        seed=workspace.seed,
+        deadline=unit.deadline,
+    )
+    return Judgement(test_loss, importance)
+
+
+def _test_loss(workspace: Workspace, whole: Path) -> float:
+    folder = workspace.folder / "test"
+    predicted = load_model(whole).predict_frame(pl.read_ipc(folder / "frame.arrow"))
+    weights = folder / "weights.npy"
+    return workspace.metric.loss(
+        np.load(folder / "target.npy"), predicted, np.load(weights) if weights.exists() else None
+    )

@@ -1,0 +1,110 @@
+"""Opening a study: the store, an earlier run to go on with or a new one, and its workspace."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+
+from autometa._version import __version__
+from autometa.errors import StoreError
+from autometa.priors._base import ProposedConfig
+from autometa.records import TrialRecord
+from autometa.storage import Store
+from autometa.storage.records import NewStudy, ProposalRecord, StudyRecord, TableRecord
+from autometa.studies.options import TuneOptions
+from autometa.studies.setting import Setting
+from autometa.studies.workspace import Workspace
+from autometa.tables.description import DESCRIPTION_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStudy:
+    """A study that this process runs: its record, its folder and the trials of earlier runs."""
+
+    record: StudyRecord
+    workspace: Workspace
+    past: Sequence[TrialRecord]
+
+
+def open_study(
+    store: Store, setting: Setting, options: TuneOptions, baseline_loss: float
+) -> OpenStudy:
+    """Claim the unfinished study of the same key, or start a new one."""
+    store.add_table(_table_record(setting))
+    record = None if options.is_fresh else _claim_earlier(store, setting.key)
+    if record is None:
+        record = store.start_study(_new_study(store, setting, options, baseline_loss))
+    past = store.trials(record.id)
+    folder = Path(record.workspace or _new_workspace(store))
+    workspace = Workspace.create(folder, setting.table, setting.plan, setting.metric, options.seed)
+    workspace.clear_unknown({trial.number for trial in past})
+    return OpenStudy(record, workspace, past)
+
+
+def record_proposals(store: Store, study_id: str, first: Sequence[ProposedConfig]) -> None:
+    """Remember which configs were proposed, and by whom."""
+    store.add_proposals(
+        ProposalRecord(
+            study_id,
+            "config",
+            {"learner": proposed.learner, "config": dict(proposed.config)},
+            proposed.origin,
+        )
+        for proposed in first
+    )
+
+
+def _claim_earlier(store: Store, key: str) -> StudyRecord | None:
+    earlier = store.find_resumable(key)
+    if earlier is None:
+        return None
+    try:
+        store.claim_study(earlier.id)
+    except StoreError:  # another process runs it at this moment: ours is a study of its own
+        return None
+    return earlier
+
+
+def _table_record(setting: Setting) -> TableRecord:
+    table = setting.table
+    target = table.schema.target
+    return TableRecord(
+        fingerprint=setting.fingerprint,
+        name=table.name,
+        n_rows=len(table),
+        n_columns=len(table.schema.used),
+        target=target.name,
+        kind=target.kind.value,
+        n_classes=len(target.classes),
+        description=setting.description,
+        description_version=DESCRIPTION_VERSION,
+    )
+
+
+def _new_study(
+    store: Store, setting: Setting, options: TuneOptions, baseline_loss: float
+) -> NewStudy:
+    plain = (str, int, float, bool)
+    asked = {name: value for name, value in asdict(options).items() if isinstance(value, plain)}
+    return NewStudy(
+        table=setting.fingerprint,
+        name=setting.table.name,
+        key=setting.key,
+        metric=setting.metric.name,
+        seed=options.seed,
+        split=setting.plan.name,
+        options=asked,
+        baseline_loss=baseline_loss,
+        workspace=str(_new_workspace(store)),
+        autometa_version=__version__,
+    )
+
+
+def _new_workspace(store: Store) -> Path:
+    """A folder beside the store if that is a file, else in the platform's cache."""
+    beside = store.folder or Path(platformdirs.user_cache_dir("autometa"))
+    return beside / "workspaces" / secrets.token_hex(8)

@@ -1,0 +1,84 @@
+"""What a user asks of one `tune`: every option, checked once, before any work is done."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autometa.errors import OptionError
+from autometa.learners import available_learners
+from autometa.tables.preparation import TableOptions
+from autometa.tables.reading import ReadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """The options of one study.
+
+    `time_s` and `n_trials` are budgets, whichever ends first; with neither, 60 seconds.
+    `started_at` is the moment on the monotonic clock from which `time_s` counts (None: when `tune`
+    is called; the command line counts from the start of its process). `holdout` is a share of the
+    rows that no search sees, `test` another file with the same columns. `n_jobs` is the number of
+    worker processes; 0 runs trials in this process.
+    """
+
+    table: TableOptions = field(default_factory=TableOptions)
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    time_s: float | None = None
+    n_trials: int | None = None
+    started_at: float | None = None
+    metric: str | None = None
+    seed: int = 0
+    n_jobs: int | None = None
+    memory_mb: float | None = None
+    learners: tuple[str, ...] = ()
+    holdout: float | None = None
+    test: object | None = None
+    store: str | Path | None = None
+    output: Path | None = None
+    use_prior: bool = True
+    is_fresh: bool = False
+    max_members: int = 12
+
+    def __post_init__(self) -> None:
+        _check(self.n_trials is None or self.n_trials >= 1, "--trials must be 1 or more")
+        _check(self.time_s is None or self.time_s > 0, "--time must be more than zero")
+        _check(self.n_jobs is None or self.n_jobs >= 0, "--jobs must be 0 or more")
+        is_share = self.holdout is None or 0 < self.holdout < 1
+        _check(is_share, "--holdout is a share of the rows between 0 and 1, such as 0.2")
+        _check(
+            self.holdout is None or self.test is None,
+            "give either --holdout or --test, not both: each is a score no search has seen",
+        )
+        unknown = sorted(set(self.learners) - set(available_learners()))
+        _check(
+            not unknown,
+            f"unknown learners {', '.join(unknown)}; there are {', '.join(available_learners())}",
+        )
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds the study may take; None if only trials are counted."""
+        return 60.0 if self.time_s is None and self.n_trials is None else self.time_s
+
+    @property
+    def worker_count(self) -> int:
+        """How many worker processes to start: the cores this process may use, unless told."""
+        if self.n_jobs is not None:
+            return self.n_jobs
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
+
+    @property
+    def learner_names(self) -> tuple[str, ...]:
+        """The learners to search over."""
+        return self.learners or available_learners()
+
+
+def _check(is_fine: bool, message: str) -> None:
+    if not is_fine:
+        raise OptionError(message)

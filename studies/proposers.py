@@ -1,0 +1,27 @@
+"""Which priors a study listens to: first configs, network starts, pruning and stopping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autometa.priors._base import ConfigsProposer, StartProposer
+from autometa.priors.off import DefaultConfigs
+from autometa.search._base import Pruner, Stopper
+from autometa.search.pruning import FoldPruner
+from autometa.search.stopping import NeverStop
+
+
+@dataclass(frozen=True, slots=True)
+class Proposers:
+    """One implementation for each seam. `start` None leaves networks their standard start."""
+
+    name: str
+    configs: ConfigsProposer
+    start: StartProposer | None
+    pruner: Pruner
+    stopper: Stopper
+
+
+def prior_off() -> Proposers:
+    """Every seam with its "prior off" implementation: published defaults, nothing learned."""
+    return Proposers("off", DefaultConfigs(), None, FoldPruner(), NeverStop())

@@ -1,0 +1,1 @@
+"""What a person sees: studies' values as text. Nothing here prints; the command line does."""

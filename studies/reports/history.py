@@ -1,0 +1,172 @@
+"""Studies and trials of a store as listings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from autometa.records import TrialRecord, TrialState
+from autometa.storage.records import StudyRecord, StudySummary
+from autometa.studies.history import StudyView, ranked
+from autometa.studies.reports.figures import score_text, seconds_text
+from autometa.studies.reports.listing import Listing, Section, pairs
+from autometa.studies.reports.outcome import JSON, plain, record_values, trial_values
+
+Score = Callable[[float | None], float | None]
+
+# fmt: off
+_STUDY_HEADINGS = (
+    "study", "table", "metric", "score", "baseline", "trials", "status", "took", "when",
+)
+# fmt: on
+_TRIAL_HEADINGS = ("trial", "learner", "score", "state", "took", "origin", "settings")
+
+
+def studies_listing(studies: Sequence[StudySummary]) -> Listing:
+    """A line for each study."""
+    rows = tuple(_study_row(study) for study in studies)
+    values: JSON = [_study_values(study) for study in studies]
+    nothing = "no study yet: make one with `autometa tune`"
+    return Listing((Section(_STUDY_HEADINGS, rows),), values, nothing)
+
+
+def study_listing(view: StudyView) -> Listing:
+    """One study: what it was asked, how it ended, its best trials, its models."""
+    study, score = view.study, score_of(view.study.metric)
+    about = pairs(
+        "study",
+        [
+            ("study", study.id),
+            ("table", study.name),
+            ("status", study.status.value),
+            ("metric", study.metric),
+            ("best score", score_text(score(study.best_loss))),
+            ("baseline", score_text(score(study.baseline_loss))),
+            ("scored by", study.split),
+            ("seed", str(study.seed)),
+            ("started", f"{study.created_at:%Y-%m-%d %H:%M}"),
+            ("trials", _counts(_by_state(view.trials))),
+            *(("model", model.path) for model in view.models),
+        ],
+    )
+    best = ranked(view.trials)[:5]  # a glance; `trials list` shows them all
+    values = _record_values(study, score)
+    values["models"] = plain(view.models)
+    values["n_trials"] = plain(_by_state(view.trials))
+    values["best_trials"] = [trial_values(trial) for trial in best]
+    return Listing((about, _trials_section(best, score, "best trials")), values)
+
+
+def trials_listing(view: StudyView, limit: int) -> Listing:
+    """The study's trials, best first, at most `limit` of them (0: all)."""
+    shown = ranked(view.trials)[: limit or None]
+    section = _trials_section(shown, score_of(view.study.metric), "")
+    values: JSON = [
+        {"study": view.study.id, "metric": view.study.metric, **trial_values(trial)}
+        for trial in shown
+    ]
+    return Listing((section,), values, f"study {view.study.id} has no trial yet")
+
+
+def trial_listing(view: StudyView, number: int) -> Listing:
+    """One trial: its settings, its score on each fold, what it cost, how it failed."""
+    trial, score = view.find_trial(number), score_of(view.study.metric)
+    folds = tuple(
+        (str(fold), score_text(score(loss))) for fold, loss in enumerate(trial.fold_losses)
+    )
+    settings = [(name, _cell(value)) for name, value in trial.config.items()]
+    sections = (
+        pairs("trial", _about_trial(view, trial, score)),
+        pairs("settings", settings),
+        Section(("fold", view.study.metric), folds, "folds"),
+    )
+    values = {"study": view.study.id, **trial_values(trial, has_curve=True)}
+    return Listing(sections, values)
+
+
+def score_of(metric: str) -> Score:
+    """From a loss, as the store keeps it, to the metric's own sign."""
+    from autometa.metrics import (  # noqa: PLC0415  scikit-learn: a second that a command may save
+        CLASSIFICATION_METRICS,
+        REGRESSION_METRICS,
+    )
+
+    found = CLASSIFICATION_METRICS.get(metric) or REGRESSION_METRICS.get(metric)
+    if found is None:
+        return lambda loss: loss
+    return lambda loss: None if loss is None else found.from_loss(loss)
+
+
+def _study_row(study: StudySummary) -> tuple[str, ...]:
+    score = score_of(study.metric)
+    return (
+        study.id,
+        study.table_name,
+        study.metric,
+        score_text(score(study.best_loss)),
+        score_text(score(study.baseline_loss)),
+        _counts(study.n_trials),
+        study.status.value,
+        seconds_text(study.duration_s),
+        f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
+    )
+
+
+def _study_values(study: StudySummary) -> dict[str, JSON]:
+    return _record_values(study, score_of(study.metric))
+
+
+def _record_values(study: StudySummary | StudyRecord, score: Score) -> dict[str, JSON]:
+    values = record_values(study)
+    values["best_score"] = plain(score(study.best_loss))
+    values["baseline_score"] = plain(score(study.baseline_loss))
+    return values
+
+
+def _about_trial(view: StudyView, trial: TrialRecord, score: Score) -> list[tuple[str, str]]:
+    return [
+        ("study", view.study.id),
+        ("trial", str(trial.number)),
+        ("learner", trial.learner),
+        ("state", trial.state.value),
+        (view.study.metric, score_text(score(trial.loss))),
+        ("origin", trial.origin),
+        ("steps", "" if trial.n_steps is None else str(trial.n_steps)),
+        ("took", seconds_text(trial.duration_s)),
+        ("memory", f"{trial.peak_memory_mb:.0f} MB" if trial.peak_memory_mb else ""),
+        ("error", trial.error or ""),
+    ]
+
+
+def _trials_section(trials: Sequence[TrialRecord], score: Score, title: str) -> Section:
+    rows = tuple(
+        (
+            str(trial.number),
+            trial.learner,
+            score_text(score(trial.loss)),
+            trial.state.value,
+            seconds_text(trial.duration_s),
+            trial.origin,
+            _settings(trial),
+        )
+        for trial in trials
+    )
+    return Section(_TRIAL_HEADINGS, rows, title)
+
+
+def _settings(trial: TrialRecord) -> str:
+    return " ".join(f"{name}={_cell(value)}" for name, value in trial.config.items())
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _by_state(trials: Sequence[TrialRecord]) -> dict[TrialState, int]:
+    states = [trial.state for trial in trials]
+    return {state: states.count(state) for state in TrialState if state in states}
+
+
+def _counts(by_state: Mapping[TrialState, int]) -> str:
+    done, pruned = by_state.get(TrialState.COMPLETE, 0), by_state.get(TrialState.PRUNED, 0)
+    failed = sum(n for state, n in by_state.items() if state.is_failure)
+    return f"{done} done, {pruned} pruned, {failed} failed"

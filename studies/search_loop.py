@@ -1,0 +1,202 @@
+"""The loop of a study: ask, hand out, collect, tell, record, until a budget is used up.
+
+With a number of trials as the budget the loop is deterministic: trial n is asked for when exactly
+the trials up to n - LAG have been told, whatever order and number of workers they ran on. With
+time as the budget a free worker gets the next config at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autometa.records import TrialRecord, TrialState
+from autometa.studies.asking import Asked, Asker
+from autometa.studies.budget import Deadline
+from autometa.studies.evaluation import WorkUnit, evaluate, with_outcome
+from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.proposers import Proposers
+
+# in deterministic studies up to this many trials run before the first of them is told
+LAG = 4
+# a trial may take this share of the time budget, so that a study tries several learners
+TRIAL_SHARE = 0.35
+# a trial still running this long after its deadline hangs: its worker is ended
+GRACE_S = 2.0
+# without a time budget a trial hangs when it takes this many times the longest finished one
+HANG_FACTOR, HANG_FLOOR_S = 20.0, 1800.0
+# a config is not started when its learner's trials take more than this many times what is left
+_LATEST_START = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budgets of one search, with `end` the moment at which no worker may still run."""
+
+    end: Deadline
+    budget_s: float | None
+    n_trials: int | None
+    n_threads: int = 1
+
+
+@dataclass(slots=True)
+class _Running:
+    unit: WorkUnit
+    begun: float
+    ends: Deadline
+
+
+@dataclass(slots=True)
+class SearchLoop:
+    """One search. `on_record` hears of every finished trial, `on_tick` of every turn of the loop.
+
+    `records` are all trials told so far, those of an earlier run of the study included.
+    """
+
+    asker: Asker
+    executor: Executor
+    proposers: Proposers
+    workspace: Path
+    limits: Limits
+    records: list[TrialRecord]
+    on_record: Callable[[TrialRecord], None]
+    on_tick: Callable[[tuple[str, ...]], None]
+    is_interrupted: Callable[[], bool]
+    stop_reason: str | None = None
+    _running: dict[Future[TrialRecord], _Running] = field(default_factory=dict)
+    _waiting: dict[int, TrialRecord] = field(default_factory=dict)
+    _is_exhausted: bool = False
+
+    def run(self) -> None:
+        """Search until a budget is used up, nothing is worth starting, or the user interrupts."""
+        while self._has_work():
+            self._hand_out()
+            self.on_tick(tuple(run.unit.learner for run in self._running.values()))
+            self._collect()
+        for future in list(self._running):
+            self.executor.end(future)
+            self._lose(future, TrialState.TIMED_OUT, "the study ended while it ran")
+        self._tell_up_to(None)
+
+    def _has_work(self) -> bool:
+        if self.limits.end.is_over() or self.is_interrupted():
+            return False
+        return bool(self._running) or not self._is_done()
+
+    def _is_done(self) -> bool:
+        n_trials = self.limits.n_trials
+        is_counted_out = n_trials is not None and self.asker.next_number >= n_trials
+        return is_counted_out or self._is_exhausted or self.stop_reason is not None
+
+    def _hand_out(self) -> None:
+        while self.executor.n_free > 0 and not self._is_done() and self._may_ask():
+            asked = self._ask()
+            if asked is None:
+                self._is_exhausted = True
+                return
+            unit = self._unit(asked)
+            ends = Deadline(unit.deadline.at + GRACE_S)
+            future = self.executor.submit(evaluate, unit)
+            self._running[future] = _Running(unit, time.monotonic(), ends)
+
+    def _may_ask(self) -> bool:
+        """Whether all that the next trial must know of has been told; tells it if it can."""
+        if self.limits.n_trials is None:
+            return True
+        needed = self.asker.next_number - LAG
+        self._tell_up_to(needed)
+        return all(run.unit.number > needed for run in self._running.values())
+
+    def _ask(self) -> Asked | None:
+        """The next config that can be expected to finish; None if there is none in a few asks."""
+        for _ in range(8):
+            asked = self.asker.ask()
+            if self._is_affordable(asked.learner):
+                return asked
+            self.asker.discard(asked.number)
+        return None
+
+    def _is_affordable(self, learner: str) -> bool:
+        left_s = self.limits.end.left_s()
+        if self.limits.n_trials is not None or left_s == float("inf"):
+            return True
+        took = sorted(
+            record.duration_s
+            for record in self.records
+            if record.learner == learner and record.state is TrialState.COMPLETE
+        )
+        return left_s > 0 and (not took or took[len(took) // 2] <= _LATEST_START * left_s)
+
+    def _unit(self, asked: Asked) -> WorkUnit:
+        limits = self.limits
+        share = None if limits.budget_s is None else TRIAL_SHARE * limits.budget_s
+        soft_end = limits.end.earlier(_closing_s(limits.budget_s))
+        return WorkUnit(
+            workspace=self.workspace,
+            number=asked.number,
+            learner=asked.learner,
+            config=asked.config,
+            origin=asked.origin,
+            policy=self.proposers.pruner.policy(self.records),
+            deadline=Deadline(min(soft_end.at, Deadline.after(share).at)),
+            start=self.proposers.start,
+            n_threads=limits.n_threads,
+        )
+
+    def _collect(self) -> None:
+        """Wait a moment for trials to end, and take in those that did or must."""
+        left_s = max(0.0, min(0.25, self.limits.end.left_s()))
+        done, _ = wait(self._running, timeout=left_s, return_when=FIRST_COMPLETED)
+        if not self._running:
+            time.sleep(min(0.01, left_s))
+        for future in done:
+            self._receive(future)
+        for future, run in list(self._running.items()):
+            if run.ends.is_over() or self._hangs(run):
+                self.executor.end(future)
+                self._lose(future, TrialState.TIMED_OUT, "did not end in its time; worker ended")
+
+    def _hangs(self, run: _Running) -> bool:
+        longest = max((record.duration_s for record in self.records), default=0.0)
+        return time.monotonic() - run.begun > max(HANG_FLOOR_S, HANG_FACTOR * longest)
+
+    def _receive(self, future: Future[TrialRecord]) -> None:
+        try:
+            record = future.result()
+        except WorkerEndedError as ended:
+            is_memory = ended.is_out_of_memory
+            state = TrialState.OUT_OF_MEMORY if is_memory else TrialState.CRASHED
+            self._lose(future, state, str(ended))
+        else:
+            del self._running[future]
+            self._take_in(record)
+
+    def _lose(self, future: Future[TrialRecord], state: TrialState, error: str) -> None:
+        run = self._running.pop(future)
+        self._take_in(with_outcome(run.unit, state, error, time.monotonic() - run.begun))
+
+    def _take_in(self, record: TrialRecord) -> None:
+        self._waiting[record.number] = record
+        if self.limits.n_trials is None:
+            self._tell_up_to(None)
+
+    def _tell_up_to(self, last: int | None) -> None:
+        """Tell the finished trials up to number `last` (None: all) in order of number."""
+        for number in sorted(self._waiting):
+            if last is not None and number > last:
+                return
+            record = self._waiting.pop(number)
+            self.asker.tell(record)
+            self.records.append(record)
+            self.on_record(record)
+            self.stop_reason = self.stop_reason or self.proposers.stopper.reason_to_stop(
+                self.records
+            )
+
+
+def _closing_s(budget_s: float | None) -> float:
+    """Seconds a trial needs after its last step to predict and to save."""
+    return 0.0 if budget_s is None else min(2.0, 0.03 * budget_s)

@@ -1,0 +1,38 @@
+"""A store on a real file, and values to put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autometa.storage import NewStudy, Store, TableRecord
+
+
+@pytest.fixture(name="path")
+def fixture_path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture(name="table")
+def fixture_table() -> TableRecord:
+    return TableRecord("f" * 64, "flowers", 150, 4, "kind", "multiclass", 3, {"log_n": 5.01})
+
+
+@pytest.fixture(name="new_study")
+def fixture_new_study(table: TableRecord) -> NewStudy:
+    key = "k" * 64
+    return NewStudy(table.fingerprint, "flowers", key, "log_loss", 0, "cv5", {"time_s": 60.0})
+
+
+@pytest.fixture(name="store")
+def fixture_store(path: Path, table: TableRecord) -> Iterator[Store]:
+    with Store.open(path) as store:
+        store.add_table(table)
+        yield store
+
+
+@pytest.fixture(name="study_id")
+def fixture_study_id(store: Store, new_study: NewStudy) -> str:
+    return store.start_study(new_study).id

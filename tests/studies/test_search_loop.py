@@ -1,0 +1,153 @@
+"""The loop: budgets end it, order does not change it, and no failure of a worker stops it."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autometa.priors._base import ProposedConfig
+from autometa.priors.off import DefaultConfigs
+from autometa.records import TrialRecord, TrialState
+from autometa.search.pruning import FoldPruner
+from autometa.search.sampling import make_sampler
+from autometa.search.stopping import NeverStop
+from autometa.spaces import Float, Parameter, Space
+from autometa.studies.asking import Asker
+from autometa.studies.budget import Deadline
+from autometa.studies.evaluation import WorkUnit
+from autometa.studies.execution import WorkerEndedError
+from autometa.studies.proposers import Proposers
+from autometa.studies.search_loop import LAG, Limits, SearchLoop
+
+SPACES = {"hill": Space((Parameter("x", Float(-1.0, 1.0), 0.0),))}
+
+
+@dataclass
+class _HandExecutor:
+    """An executor whose units end when and how a test says: newest or oldest first."""
+
+    n_workers: int
+    is_newest_first: bool
+    outcome: Callable[[WorkUnit], TrialRecord]
+    ended: list[int] = field(default_factory=list)
+    _open: list[tuple[Future[Any], WorkUnit]] = field(default_factory=list)
+
+    @property
+    def n_free(self) -> int:
+        free = self.n_workers - len(self._open)
+        if free == 0:
+            self._end_one()
+        return free
+
+    def submit(self, run: Callable[[Any], Any], unit: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._open.append((future, unit))
+        if self.n_workers == len(self._open):
+            self._end_one()
+        return future
+
+    def _end_one(self) -> None:
+        future, unit = self._open.pop(-1 if self.is_newest_first else 0)
+        self.ended.append(unit.number)
+        try:
+            future.set_result(self.outcome(unit))
+        except WorkerEndedError as error:
+            future.set_exception(error)
+
+    def finish_all(self) -> None:
+        while self._open:
+            self._end_one()
+
+    def end(self, future: Future[Any]) -> None:
+        self._open = [pair for pair in self._open if pair[0] is not future]
+
+    def shutdown(self) -> None:
+        self._open.clear()
+
+
+def _good(unit: WorkUnit) -> TrialRecord:
+    x = float(str(unit.config["x"]))
+    loss = (x - 0.3) ** 2
+    return TrialRecord(
+        unit.number, unit.learner, unit.config, TrialState.COMPLETE, loss, (loss,), duration_s=1.0
+    )
+
+
+def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -> SearchLoop:
+    first = [ProposedConfig("hill", {"x": 0.0}, "default")]
+    proposers = Proposers("off", DefaultConfigs(), None, FoldPruner(), NeverStop())
+    return SearchLoop(
+        asker=Asker(SPACES, make_sampler(0), first, records),
+        executor=executor,
+        proposers=proposers,
+        workspace=Path("nowhere"),
+        limits=limits,
+        records=records,
+        on_record=lambda record: None,
+        on_tick=lambda running: executor.finish_all(),
+        is_interrupted=lambda: False,
+    )
+
+
+def _configs(records: Sequence[TrialRecord]) -> list[tuple[int, object]]:
+    return sorted((record.number, record.config["x"]) for record in records)
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+@pytest.mark.parametrize("n_workers", [1, 2, LAG])
+def test_a_budget_of_trials_gives_the_same_trials_in_whatever_order_they_end(
+    n_workers: int, is_newest_first: bool
+) -> None:
+    """Workers, their number and their order change neither the configs nor their numbers."""
+    reference: list[TrialRecord] = []
+    _loop(_HandExecutor(1, False, _good), Limits(Deadline.after(None), None, 15), reference).run()
+    records: list[TrialRecord] = []
+    executor = _HandExecutor(n_workers, is_newest_first, _good)
+    _loop(executor, Limits(Deadline.after(None), None, 15), records).run()
+    assert len(records) == 15
+    assert _configs(records) == _configs(reference)
+
+
+def test_time_ends_the_search() -> None:
+    """With time as the budget the loop runs until its end, and every trial is told."""
+    records: list[TrialRecord] = []
+
+    def slow(unit: WorkUnit) -> TrialRecord:
+        time.sleep(0.02)
+        return _good(unit)
+
+    limits = Limits(Deadline.after(0.5), 0.5, None)
+    loop = _loop(_HandExecutor(2, False, slow), limits, records)
+    loop.run()
+    assert loop.limits.end.is_over()
+    assert len(records) > 3
+
+
+def test_a_worker_s_death_is_an_outcome_and_the_study_goes_on() -> None:
+    """Crashes and running out of memory are recorded as such; the other trials complete."""
+
+    def dies(unit: WorkUnit) -> TrialRecord:
+        if unit.number in (1, 2):
+            raise WorkerEndedError("gone", is_out_of_memory=unit.number == 1)
+        return _good(unit)
+
+    records: list[TrialRecord] = []
+    limits = Limits(Deadline.after(None), None, 6)
+    _loop(_HandExecutor(1, False, dies), limits, records).run()
+    states = {record.number: record.state for record in records}
+    assert states[1] is TrialState.OUT_OF_MEMORY
+    assert states[2] is TrialState.CRASHED
+    assert [states[n] for n in (0, 3, 4, 5)] == [TrialState.COMPLETE] * 4
+
+
+def test_an_interrupted_loop_keeps_what_was_told() -> None:
+    """When the user interrupts, no further trial starts and the finished ones stay."""
+    records: list[TrialRecord] = []
+    loop = _loop(_HandExecutor(1, False, _good), Limits(Deadline.after(None), None, 99), records)
+    loop.is_interrupted = lambda: len(records) >= 5
+    loop.run()
+    assert 5 <= len(records) < 99

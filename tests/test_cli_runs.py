@@ -1,0 +1,162 @@
+"""The command line end to end: a tiny study, its model, its predictions, what the store shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PENGUINS = ROOT / "examples" / "penguins.csv"
+TINY = ["--trials", "2", "--learners", "linear", "--jobs", "0"]
+
+
+def autometa(place: Path, *arguments: object, code: int = 0) -> tuple[str, str]:
+    """Run the command line in `place` with a store there; what it said on both streams."""
+    command = [sys.executable, "-m", "autometa", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=place,
+        env=env(place),
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def env(place: Path) -> dict[str, str]:
+    """The environment of a user whose store is in `place`."""
+    names = {"AUTOMETA_STORE": str(place / "store.db"), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **names}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store and a model of the penguins' species."""
+    place = tmp_path_factory.mktemp("runs")
+    autometa(place, "tune", PENGUINS, "--target", "species", "--output", "model", *TINY)
+    return place
+
+
+def test_tune_talks_on_stderr_and_answers_on_stdout(tmp_path: Path) -> None:
+    """Progress and notes are talk; the summary, with how to go on, is the answer."""
+    out, err = autometa(tmp_path, "tune", PENGUINS, "--target", "sex", *TINY)
+    assert "note: " in err
+    assert "searching" in err
+    assert "autometa predict penguins_model NEW.csv" in out
+    assert "baseline" in out
+    assert "\x1b" not in out + err
+
+
+def test_json_is_the_whole_answer(tmp_path: Path) -> None:
+    """With --json standard output is one object and standard error is empty."""
+    out, err = autometa(tmp_path, "tune", PENGUINS, "--target", "body_mass_g", "--json", *TINY)
+    result: dict[str, Any] = json.loads(out)
+    assert err == ""
+    assert result["kind"] == "regression"
+    assert result["metric"] == "rmse"
+    assert result["score"] < result["baseline_score"]
+    assert len(result["trials"]) == 2
+    assert Path(tmp_path, result["model"]).is_dir()
+
+
+def test_quiet_is_one_line(tmp_path: Path) -> None:
+    """With --quiet there is one line in all."""
+    out, err = autometa(tmp_path, "tune", PENGUINS, "--target", "sex", "--quiet", *TINY)
+    assert len(out.splitlines()) == 1
+    assert "model penguins_model" in out
+    assert err == ""
+
+
+def test_predictions_are_a_file_of_labels_and_probabilities(place: Path) -> None:
+    """`predict` writes `prediction` and a probability for each class, one row for each row."""
+    autometa(place, "predict", "model", PENGUINS, "-o", "p.csv")
+    frame = pl.read_csv(place / "p.csv")
+    classes = ["Adelie", "Chinstrap", "Gentoo"]
+    assert frame.columns == ["prediction", *(f"probability_{name}" for name in classes)]
+    assert frame.height == 344
+    assert set(frame["prediction"]) <= set(classes)
+    assert (frame.select(pl.sum_horizontal(frame.columns[1:])).to_series() - 1).abs().max() < 1e-6
+
+
+def test_predictions_go_to_stdout_and_to_parquet(place: Path) -> None:
+    """`-o -` prints CSV, a name ending in .parquet is Parquet; both say the same."""
+    out, err = autometa(place, "predict", "model", PENGUINS, "-o", "-")
+    autometa(place, "predict", "model", PENGUINS, "-o", "p.parquet")
+    assert err == ""
+    assert pl.read_csv(out.encode()).equals(pl.read_parquet(place / "p.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "nowhere", PENGUINS, "-o", "x.csv"], "nowhere"),
+        (["predict", "model", "absent.csv", "-o", "x.csv"], "absent.csv"),
+        (["predict", "model", PENGUINS, "-o", "x.docx"], ".parquet"),
+        (["predict", "model", PENGUINS, "-o", "no/folder/x.csv"], "no/folder"),
+        (["model", "show", "nowhere"], "nowhere"),
+        (["trials", "show", "99"], "no trial 99"),
+        (["studies", "show", "zzzz"], "zzzz"),
+    ],
+)
+def test_what_can_be_mended_is_one_line(place: Path, arguments: list[str], message: str) -> None:
+    """Mistakes about folders, files and ids leave with 2 and one line, and write nothing."""
+    out, err = autometa(place, *arguments, code=2)
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert not (place / "x.csv").exists()
+
+
+def test_the_store_remembers(place: Path) -> None:
+    """The study, its trials and its model are listed, as lines and as JSON."""
+    studies = json.loads(autometa(place, "studies", "--json")[0])
+    assert [study["name"] for study in studies] == ["penguins"]
+    out, _ = autometa(place, "studies")
+    assert out.splitlines()[1].startswith(studies[0]["id"])
+    trials = json.loads(autometa(place, "trials", studies[0]["id"][:4], "--json")[0])
+    assert {trial["learner"] for trial in trials} == {"linear"}
+    shown = json.loads(autometa(place, "trials", "show", "0", "--json")[0])
+    assert shown["number"] == 0
+    assert str(place / "model") in autometa(place, "studies", "show")[0]
+
+
+def test_a_model_shows_its_card(place: Path) -> None:
+    """`model show` has scores, members and columns."""
+    out, _ = autometa(place, "model", "show", "model")
+    assert "log_loss out of fold" in out
+    assert "100%\tlinear" in out or "linear" in out
+    assert (
+        json.loads(autometa(place, "model", "show", "model", "--json")[0])["metric"] == "log_loss"
+    )
+
+
+def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
+    """Interrupted after its first trials, `tune` leaves with 130, and the model predicts."""
+    options = ["--target", "species", "--time", "60s", "--learners", "linear", "--jobs", "1"]
+    command = [sys.executable, "-m", "autometa", "tune", str(PENGUINS), *options]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=env(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    started = time.monotonic()
+    for line in process.stderr:
+        if b" by linear" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert time.monotonic() - started < 45
+    assert b"interrupted" in out
+    autometa(tmp_path, "predict", "penguins_model", PENGUINS, "-o", "p.csv")

@@ -1,0 +1,204 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from autometa.errors import OptionError
+from autometa.metrics import (
+    CLASSIFICATION_METRICS,
+    REGRESSION_METRICS,
+    Metric,
+    baseline_prediction,
+    find_metric,
+)
+from autometa.tables._base import Target, TaskKind
+
+SKLEARN_CLASSIFICATION = {
+    "accuracy": sk.accuracy_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "matthews_corrcoef": sk.matthews_corrcoef,
+}
+SKLEARN_REGRESSION = {
+    "rmse": sk.root_mean_squared_error,
+    "mse": sk.mean_squared_error,
+    "mae": sk.mean_absolute_error,
+    "median_absolute_error": sk.median_absolute_error,
+    "r2": sk.r2_score,
+    "explained_variance": sk.explained_variance_score,
+    "mape": sk.mean_absolute_percentage_error,
+    "rmsle": sk.root_mean_squared_log_error,
+    "mean_poisson_deviance": sk.mean_poisson_deviance,
+}
+
+
+def draw(n_classes: int, n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    target = np.concatenate([np.arange(n_classes), rng.integers(0, n_classes, n - n_classes)])
+    return target, rng.dirichlet(np.ones(n_classes), n), rng.uniform(0.5, 2, n)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_classification_agrees_with_sklearn(n_classes: int, is_weighted: bool) -> None:
+    """Each classification metric equals scikit-learn's on rows that hold every class."""
+    target, probabilities, all_weights = draw(n_classes)
+    weights = all_weights if is_weighted else None
+    kind = TaskKind.BINARY if n_classes == 2 else TaskKind.MULTICLASS
+    decided = probabilities.argmax(axis=1)
+
+    def score(name: str) -> float:
+        return find_metric(name, kind).score(target, probabilities, weights)
+
+    for name, function in SKLEARN_CLASSIFICATION.items():
+        assert score(name) == pytest.approx(function(target, decided, sample_weight=weights))
+    assert score("log_loss") == pytest.approx(
+        sk.log_loss(target, probabilities, sample_weight=weights)
+    )
+    assert score("brier_score") == pytest.approx(
+        sk.brier_score_loss(
+            target, probabilities[:, 1] if n_classes == 2 else probabilities, sample_weight=weights
+        )
+    )
+    average = "binary" if n_classes == 2 else "macro"
+    assert score("f1") == pytest.approx(
+        sk.f1_score(target, decided, average=average, sample_weight=weights)
+    )
+    assert score("precision_weighted") == pytest.approx(
+        sk.precision_score(target, decided, average="weighted", sample_weight=weights)
+    )
+
+
+def test_roc_auc_agrees_with_sklearn() -> None:
+    """ROC AUC is of class 1 for two classes and one-against-rest macro for more."""
+    target, probabilities, weights = draw(2)
+    auc = find_metric("roc_auc", TaskKind.BINARY)
+    expected = sk.roc_auc_score(target, probabilities[:, 1], sample_weight=weights)
+    assert auc.score(target, probabilities, weights) == pytest.approx(expected)
+    target, probabilities, _ = draw(4)
+    expected = sk.roc_auc_score(target, probabilities, multi_class="ovr", average="macro")
+    assert auc.score(target, probabilities) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_regression_agrees_with_sklearn(is_weighted: bool) -> None:
+    """Each regression metric equals scikit-learn's."""
+    rng = np.random.default_rng(1)
+    target, values = rng.uniform(0.1, 5, 50), rng.uniform(0.1, 5, 50)
+    weights = rng.uniform(0.5, 2, 50) if is_weighted else None
+    for name, function in SKLEARN_REGRESSION.items():
+        score = find_metric(name, TaskKind.REGRESSION).score(target, values, weights)
+        assert score == pytest.approx(function(target, values, sample_weight=weights)), name
+    assert find_metric("max_error", TaskKind.REGRESSION).score(target, values) == pytest.approx(
+        sk.max_error(target, values)
+    )
+
+
+@pytest.mark.parametrize("metric", CLASSIFICATION_METRICS.values(), ids=lambda m: m.name)
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_absent_classes_break_nothing(metric: Metric, n_classes: int) -> None:
+    """Rows of a single class still give every classification metric a finite loss."""
+    _, probabilities, _ = draw(n_classes)
+    for code in range(n_classes):
+        target = np.full(len(probabilities), code)
+        assert np.isfinite(metric.loss(target, probabilities))
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [*CLASSIFICATION_METRICS.values(), *REGRESSION_METRICS.values()],
+    ids=lambda m: m.name,
+)
+def test_perfect_is_loss_zero(metric: Metric) -> None:
+    """A perfect prediction has loss zero in every metric, and the loss gives the score back."""
+    target, _, _ = draw(3)
+    prediction = np.eye(3)[target] if metric.name in CLASSIFICATION_METRICS else target + 1.0
+    truth = target if metric.name in CLASSIFICATION_METRICS else target + 1.0
+    assert metric.loss(truth, prediction) == pytest.approx(0, abs=1e-6)
+    assert metric.from_loss(metric.loss(truth, prediction)) == pytest.approx(
+        metric.score(truth, prediction)
+    )
+
+
+def test_loss_of_a_score_falls_as_the_score_rises() -> None:
+    """Where greater is better, the better prediction has the lower loss."""
+    target = np.array([0, 0, 1, 1])
+    good = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
+    auc = find_metric("roc_auc", TaskKind.BINARY)
+    assert auc.loss(target, good) == 0
+    assert auc.loss(target, good[::-1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (None, "rmse"),
+        ("neg_root_mean_squared_error", "rmse"),
+        ("neg_mean_absolute_error", "mae"),
+        ("R2", "r2"),
+        ("root_mean_squared_log_error", "rmsle"),
+    ],
+)
+def test_names_of_sklearn_are_found(name: str | None, found: str) -> None:
+    """Scikit-learn's names are taken with and without neg_, and None is the default."""
+    assert find_metric(name, TaskKind.REGRESSION).name == found
+
+
+def test_unknown_names_say_what_is_allowed() -> None:
+    """A wrong name lists the allowed ones and the nearest."""
+    with pytest.raises(OptionError, match=r"did you mean roc_auc\?.*log_loss"):
+        find_metric("rocauc", TaskKind.BINARY)
+    with pytest.raises(OptionError, match="regression"):
+        find_metric("accuracy", TaskKind.REGRESSION)
+
+
+def test_metrics_survive_pickling() -> None:
+    """Every metric travels to a worker process and scores the same there."""
+    target, probabilities, _ = draw(3)
+    for metric in CLASSIFICATION_METRICS.values():
+        copy = pickle.loads(pickle.dumps(metric))
+        assert copy.loss(target, probabilities) == metric.loss(target, probabilities)
+
+
+def test_infinite_predictions_score_nan() -> None:
+    """A prediction that is not finite has no score."""
+    rmse = find_metric("rmse", TaskKind.REGRESSION)
+    assert np.isnan(rmse.loss(np.zeros(2), np.array([np.inf, 0.0])))
+
+
+def test_log_metrics_refuse_negative_targets() -> None:
+    """A target below zero is refused by metrics that take its logarithm, in words."""
+    rmsle = find_metric("rmsle", TaskKind.REGRESSION)
+    with pytest.raises(OptionError, match="choose rmse or mae"):
+        rmsle.loss(np.array([-1.0, 2.0]), np.array([1.0, 2.0]))
+    assert np.isfinite(rmsle.loss(np.array([0.0, 2.0]), np.array([-3.0, 2.0])))
+
+
+def test_baselines() -> None:
+    """The baseline is class frequencies, the mean, or the median for absolute errors."""
+    weights = np.array([1.0, 1.0, 2.0])
+    classes = Target("y", TaskKind.MULTICLASS, ("a", "b", "c"))
+    log_loss = find_metric(None, TaskKind.MULTICLASS)
+    frequencies = baseline_prediction(np.array([0, 0, 2]), weights, classes, log_loss, 2)
+    np.testing.assert_allclose(frequencies, [[0.5, 0, 0.5]] * 2)
+    value, target = Target("y", TaskKind.REGRESSION), np.array([1.0, 2.0, 10.0])
+    rmse, mae = (find_metric(name, TaskKind.REGRESSION) for name in ("rmse", "mae"))
+    assert baseline_prediction(target, None, value, rmse, 3).tolist() == [13 / 3] * 3
+    assert baseline_prediction(target, None, value, mae, 1).tolist() == [2.0]
+    assert baseline_prediction(target[:2], None, value, mae, 1).tolist() == [1.5]
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30),
+    st.floats(-1e6, 1e6),
+)
+def test_baseline_is_the_best_constant(values: list[float], other: float) -> None:
+    """No other constant has a lower loss than the baseline's."""
+    target, info = np.array(values), Target("y", TaskKind.REGRESSION)
+    for name in ("rmse", "mae"):
+        metric = find_metric(name, TaskKind.REGRESSION)
+        baseline = baseline_prediction(target, None, info, metric, len(target))
+        constant = np.full(len(target), other)
+        assert metric.loss(target, baseline) <= metric.loss(target, constant) + 1e-6
