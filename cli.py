@@ -192,11 +192,10 @@ def tune(
 
     options = options_from(words)
     source = open_source(data, sql)
-
-    # learners, Optuna, workers: a second or two that a mistyped option need not wait for
-    from autometa.studies.tuning import tune as run_study
-
     with listening(_talk(), title_of(data), is_silent=is_quiet or as_json) as listen:
+        # learners, Optuna, workers: a second or two that a mistyped option need not wait for
+        from autometa.studies.tuning import tune as run_study
+
         result = run_study(source, options, listen)
     _show_result(result, is_quiet=is_quiet, as_json=as_json)
     if result.is_interrupted:
@@ -360,8 +359,12 @@ def _process_start() -> float:
     """When this process started, on the monotonic clock: imports count as time spent."""
     import psutil
 
-    age_s = time.time() - psutil.Process().create_time()
-    # a wall clock set meanwhile must not eat the budget: starting up takes seconds, not minutes
+    created = psutil.Process().create_time()
+    age_s = time.time() - created
+    if sys.platform == "linux":
+        # there both moments are rounded to the second of the boot, their difference is not
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (created - psutil.boot_time())
+    # a clock set meanwhile must not eat the budget: starting up takes seconds, not minutes
     return time.monotonic() - min(max(age_s, 0.0), 30.0)
 
 

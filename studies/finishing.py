@@ -59,7 +59,8 @@ class Finish:
         parts = ModelParts(schema, ensemble.members, ensemble.temperature, {})
         judgement = self._judge(parts)
         result = self._result(ensemble, judgement, records, is_interrupted, output.resolve())
-        write_model(output, replace(parts, card=_card(result, self.setting, self.options)))
+        card = _card(result, self.setting, self.options)
+        write_model(output, replace(parts, card=card, trials=records))
         self._remember(result)
         return replace(result, elapsed_s=self._elapsed_s())
 
@@ -184,11 +185,4 @@ def _card(result: TuneResult, setting: Setting, options: TuneOptions) -> dict[st
         "notes": list(result.notes),
         "n_trials": counts,
         "elapsed_s": result.elapsed_s,
-        "leaderboard": [_leaderboard_line(record) for record in result.trials],
     }
-
-
-def _leaderboard_line(record: TrialRecord) -> dict[str, object]:
-    line = asdict(record)
-    del line["curve"]
-    return line | {"config": dict(record.config), "state": record.state.value}

@@ -89,7 +89,12 @@ class SearchLoop:
     def _is_done(self) -> bool:
         n_trials = self.limits.n_trials
         is_counted_out = n_trials is not None and self.asker.next_number >= n_trials
-        return is_counted_out or self._is_exhausted or self.stop_reason is not None
+        is_late = self._soft_end().is_over()
+        return is_counted_out or is_late or self._is_exhausted or self.stop_reason is not None
+
+    def _soft_end(self) -> Deadline:
+        """When trials must have taken their last step, to predict and save before the end."""
+        return self.limits.end.earlier(_closing_s(self.limits.budget_s))
 
     def _hand_out(self) -> None:
         while self.executor.n_free > 0 and not self._is_done() and self._may_ask():
@@ -133,7 +138,6 @@ class SearchLoop:
     def _unit(self, asked: Asked) -> WorkUnit:
         limits = self.limits
         share = None if limits.budget_s is None else TRIAL_SHARE * limits.budget_s
-        soft_end = limits.end.earlier(_closing_s(limits.budget_s))
         return WorkUnit(
             workspace=self.workspace,
             number=asked.number,
@@ -141,7 +145,7 @@ class SearchLoop:
             config=asked.config,
             origin=asked.origin,
             policy=self.proposers.pruner.policy(self.records),
-            deadline=Deadline(min(soft_end.at, Deadline.after(share).at)),
+            deadline=Deadline(min(self._soft_end().at, Deadline.after(share).at)),
             start=self.proposers.start,
             n_threads=limits.n_threads,
         )

@@ -158,6 +158,8 @@ class _Run:
         proposers = prior_off()
         asker = self._make_asker(study, proposers)
         mirror = TrialMirror.open(self.store.url, f"autometa-{study.record.id}")
+        for record in study.past:  # a run killed between its two writes left one out
+            mirror.write(asker.frozen(record), record.number)
         beat = _Every(_HEARTBEAT_S, lambda: self.store.heartbeat(study.record.id))
 
         def keep(record: TrialRecord) -> None:

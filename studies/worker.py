@@ -40,6 +40,7 @@ def _watch(parent: int, memory_mb: float | None) -> None:
     while True:
         if memory_mb is not None and me.memory_info().rss / 2**20 > memory_mb:
             os._exit(MEMORY_EXIT_CODE)
-        if not psutil.pid_exists(parent):
+        # a killed driver that nobody has waited for still has its pid, but no children
+        if os.getppid() != parent or not psutil.pid_exists(parent):
             os._exit(1)
         time.sleep(0.1)

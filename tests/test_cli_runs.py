@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+
+from autometa.cli import main
 
 ROOT = Path(__file__).parent.parent
 PENGUINS = ROOT / "examples" / "penguins.csv"
@@ -21,24 +25,25 @@ TINY = ["--trials", "2", "--learners", "linear", "--jobs", "0"]
 
 def autometa(place: Path, *arguments: object, code: int = 0) -> tuple[str, str]:
     """Run the command line in `place` with a store there; what it said on both streams."""
-    command = [sys.executable, "-m", "autometa", *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        cwd=place,
-        env=env(place),
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout, done.stderr
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir(place),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setenv("AUTOMETA_STORE", str(place / "store.db"))
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+    said = tuple(written(stream) for stream in (out, err))
+    assert left.value.code == code, said
+    return said[0], said[1]
 
 
-def env(place: Path) -> dict[str, str]:
-    """The environment of a user whose store is in `place`."""
-    names = {"AUTOMETA_STORE": str(place / "store.db"), "PYTHONPATH": str(ROOT)}
-    return {**os.environ, **names}
+def written(stream: io.TextIOWrapper) -> str:
+    """What was written to the stream."""
+    stream.seek(0)
+    return stream.read()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,8 @@ def test_predictions_are_a_file_of_labels_and_probabilities(place: Path) -> None
     assert frame.columns == ["prediction", *(f"probability_{name}" for name in classes)]
     assert frame.height == 344
     assert set(frame["prediction"]) <= set(classes)
-    assert (frame.select(pl.sum_horizontal(frame.columns[1:])).to_series() - 1).abs().max() < 1e-6
+    sums = frame[:, 1:].to_numpy().sum(axis=1)
+    assert np.abs(sums - 1).max() < 1e-6
 
 
 def test_predictions_go_to_stdout_and_to_parquet(place: Path) -> None:
@@ -136,7 +142,7 @@ def test_a_model_shows_its_card(place: Path) -> None:
     """`model show` has scores, members and columns."""
     out, _ = autometa(place, "model", "show", "model")
     assert "log_loss out of fold" in out
-    assert "100%\tlinear" in out or "linear" in out
+    assert "100%\tlinear" in out
     assert (
         json.loads(autometa(place, "model", "show", "model", "--json")[0])["metric"] == "log_loss"
     )
@@ -147,16 +153,18 @@ def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
     options = ["--target", "species", "--time", "60s", "--learners", "linear", "--jobs", "1"]
     command = [sys.executable, "-m", "autometa", "tune", str(PENGUINS), *options]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=env(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "AUTOMETA_STORE": "store.db", "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stderr is not None
-    started = time.monotonic()
     for line in process.stderr:
         if b" by linear" in line:
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
-    assert time.monotonic() - started < 45
     assert b"interrupted" in out
     autometa(tmp_path, "predict", "penguins_model", PENGUINS, "-o", "p.csv")

@@ -1,4 +1,5 @@
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,13 +63,40 @@ def test_classification_agrees_with_sklearn(n_classes: int, is_weighted: bool) -
             target, probabilities[:, 1] if n_classes == 2 else probabilities, sample_weight=weights
         )
     )
-    average = "binary" if n_classes == 2 else "macro"
-    assert score("f1") == pytest.approx(
-        sk.f1_score(target, decided, average=average, sample_weight=weights)
+    assert score("average_precision") == pytest.approx(
+        sk.average_precision_score(
+            target,
+            probabilities[:, 1] if n_classes == 2 else probabilities,
+            sample_weight=weights,
+        )
     )
-    assert score("precision_weighted") == pytest.approx(
-        sk.precision_score(target, decided, average="weighted", sample_weight=weights)
-    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 4, 9])
+@pytest.mark.parametrize("name", ["f1", "precision", "recall"])
+@pytest.mark.parametrize("average", [None, "macro", "micro", "weighted"])
+def test_scores_of_decisions_agree_with_sklearn(
+    n_classes: int, name: str, average: str | None
+) -> None:
+    """F1, precision and recall equal scikit-learn's, weighted, and with classes absent."""
+    functions: dict[str, Any] = {
+        "f1": sk.f1_score,
+        "precision": sk.precision_score,
+        "recall": sk.recall_score,
+    }
+    kind = TaskKind.BINARY if n_classes == 2 else TaskKind.MULTICLASS
+    metric = find_metric(f"{name}_{average}" if average else name, kind)
+    for n in (9, 60):
+        target, probabilities, weights = draw(n_classes, n)
+        target = np.minimum(target, max(1, n_classes - 3))
+        expected = functions[name](
+            target,
+            probabilities.argmax(axis=1),
+            average=average or ("binary" if n_classes == 2 else "macro"),
+            sample_weight=weights,
+            zero_division=0.0,
+        )
+        assert metric.score(target, probabilities, weights) == pytest.approx(expected)
 
 
 def test_roc_auc_agrees_with_sklearn() -> None:
@@ -202,3 +230,23 @@ def test_baseline_is_the_best_constant(values: list[float], other: float) -> Non
         baseline = baseline_prediction(target, None, info, metric, len(target))
         constant = np.full(len(target), other)
         assert metric.loss(target, baseline) <= metric.loss(target, constant) + 1e-6
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 3)), min_size=2, max_size=30
+    )
+)
+def test_areas_with_ties_agree_with_sklearn(rows: list[tuple[bool, int, int]]) -> None:
+    """Tied and weighted probabilities give scikit-learn's ROC AUC and average precision."""
+    target = np.array([row[0] for row in rows], np.int64)
+    if len(np.unique(target)) < 2:
+        return
+    values, weights = np.array([row[1] / 4 for row in rows]), np.array([float(r[2]) for r in rows])
+    probabilities = np.column_stack([1 - values, values])
+    for name, function in (
+        ("roc_auc", sk.roc_auc_score),
+        ("average_precision", sk.average_precision_score),
+    ):
+        found = find_metric(name, TaskKind.BINARY).score(target, probabilities, weights)
+        assert found == pytest.approx(function(target, values, sample_weight=weights))

@@ -37,7 +37,8 @@ class TargetCodes:
     def transform(self, codes: NDArray[np.int32]) -> NDArray[np.float32]:
         """(N, all columns) codes as (N, C * T) means."""
         rows = codes[:, self.columns] + self.offsets
-        return self.means[rows].reshape(len(codes), -1)
+        n_columns = len(self.columns) * self.means.shape[1]
+        return np.asarray(self.means[rows], dtype=np.float32).reshape(len(codes), n_columns)
 
     def arrays(self) -> dict[str, NDArray[np.int64] | NDArray[np.float32]]:
         """The state by name."""
@@ -81,7 +82,7 @@ def fit_target_codes(
         means = _smoothed(sums - part[0], counts - part[1], prior, smoothing)
         own[inside] = means[rows[inside]]
     whole = TargetCodes(columns, offsets[:-1], _smoothed(sums, counts, prior, smoothing))
-    return whole, own.reshape(len(train), -1)
+    return whole, own.reshape(len(train), own.shape[1] * own.shape[2])
 
 
 def target_columns(problem: Problem) -> NDArray[np.float64]:

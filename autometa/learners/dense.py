@@ -200,7 +200,7 @@ def _robust_scales(numbers: Matrix, grid: Matrix) -> NDArray[np.float32]:
     half_range = (grid[-1].astype(np.float64) - grid[0]) / 2.0
     spread = np.where(spread > 0, spread, half_range)
     scales = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-    return np.clip(scales, 0, np.finfo(np.float32).max).astype(np.float32)
+    return np.asarray(np.clip(scales, 0, np.finfo(np.float32).max), dtype=np.float32)
 
 
 def _normal_scores(filled: Matrix, grid: Matrix) -> Matrix:
@@ -223,8 +223,8 @@ def _curves(filled: Matrix, grid: Matrix, n_knots: int) -> Matrix:
         width = edges[piece + 1] - edges[piece]
         inverse = np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
         pieces[:, piece] = np.clip((filled - edges[piece]) * inverse, 0.0, 1.0)
-    return pieces.reshape(len(filled), -1)
+    return pieces.reshape(len(filled), n_knots * filled.shape[1])
 
 
 def _indicator(codes: NDArray[np.int32], n_values: int) -> Matrix:
-    return (codes[:, None] == np.arange(n_values)).astype(np.float32)
+    return np.asarray(codes[:, None] == np.arange(n_values), dtype=np.float32)

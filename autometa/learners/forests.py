@@ -37,7 +37,8 @@ from autometa.learners.trees import Forest, forest_of
 from autometa.spaces import Choice, Config, Float, Int, Parameter, Space, When
 from autometa.tables._base import Features, Sample
 
-_BATCH = 10  # trees between two looks at the clock
+# trees between two looks at the clock: the first curve point soon, the rest with less overhead
+_FIRST_BATCH, _BATCH = 10, 20
 # a tree gains little from more rows (its depth grows with their logarithm), a forest's size does
 _MOST_ROWS_A_TREE = 100_000
 _MOST_LEAF_CELLS = 40_000_000  # 160 MB of leaf values in the whole forest
@@ -54,16 +55,16 @@ class ForestsLearner(Learner):
             Parameter("trees", Choice(("extra", "random")), "extra"),
             Parameter("n_trees", Int(50, 500, log=True), 150),
             Parameter("max_features", Float(0.1, 1.0), 0.5),
-            Parameter("min_samples_leaf", Int(1, 50, log=True), 1),
+            Parameter("min_samples_leaf", Int(1, 50, log=True), 2),
         )
         if shape.target.kind.is_classification:
             settings += (
                 Parameter("criterion", Choice(("gini", "entropy")), "gini"),
-                Parameter("prior_rows", Float(0.01, 10.0, log=True), 0.5),
+                Parameter("prior_rows", Float(0.01, 10.0, log=True), 0.1),
             )
         if shape.n_codes > 0:
             settings += (
-                Parameter("codes", Choice(("means", "ranks")), "means"),
+                Parameter("codes", Choice(("ranks", "means")), "ranks"),
                 Parameter(
                     "smoothing", Float(1.0, 100.0, log=True), 10.0, When("codes", ("means",))
                 ),
@@ -133,39 +134,48 @@ class ForestsModel(Model):
         write_bundle(folder, Bundle(arrays, facts))
 
 
+class _Curve:
+    """Reports the loss on the stop rows of the trees so far, walking each tree once."""
+
+    def __init__(self, problem: Problem, stop: Sample, codes: TargetCodes | None) -> None:
+        self._problem = problem
+        self._stop = stop
+        self._matrix = _matrix(stop.features, codes)
+        self._total = np.zeros((len(stop), problem.outputs.n_seen))
+
+    def add(self, forest: Forest, n_trees: int) -> None:
+        """Report the loss of `n_trees` trees, of which these are the newest."""
+        outputs, stop = self._problem.outputs, self._stop
+        self._total += forest.total(self._matrix)
+        mean = self._total / n_trees
+        is_class = outputs.kind.is_classification
+        prediction = mean if is_class else outputs.restored(mean[:, 0])
+        loss = loss_of(outputs, stop.target, prediction, stop.weights)
+        self._problem.context.monitor.report(n_trees, loss)
+
+
 def _grow(settings: Settings, problem: Problem) -> ForestsModel:
-    context, outputs, train, stop = (
-        problem.context,
-        problem.outputs,
-        problem.train,
-        problem.stop,
-    )
+    context, outputs, train = problem.context, problem.outputs, problem.train
     codes, X = _train_matrix(settings, problem)
-    stop_matrix = None if stop is None else _matrix(stop.features, codes)
+    curve = None if problem.stop is None else _Curve(problem, problem.stop, codes)
     n_trees = context.n_steps or settings.whole("n_trees")
     grower = _grower(settings, problem, n_trees)
     y = train.target
     if not outputs.kind.is_classification:
         y = outputs.standardized(train.target.astype(np.float64))
     smoothing = settings.real("prior_rows") if "prior_rows" in settings else 0.0
-    total: NDArray[np.float64] | None = None
-    forest: list[Any] = []
-    while len(forest) < n_trees:
-        grower.set_params(n_estimators=min(len(forest) + _BATCH, n_trees))
+    trees: list[Any] = []
+    while len(trees) < n_trees:
+        batch = _BATCH if trees else _FIRST_BATCH
+        grower.set_params(n_estimators=min(len(trees) + batch, n_trees))
         grower.fit(X, y, sample_weight=train.weights)
-        grown = grower.estimators_[len(forest) :]
-        forest += grown
-        if stop is not None and stop_matrix is not None:
-            part = forest_of(grown, outputs, smoothing, X.shape[1]).total(stop_matrix)
-            total = part if total is None else total + part
-            mean = total / len(forest)
-            is_class = outputs.kind.is_classification
-            prediction = mean if is_class else outputs.restored(mean[:, 0])
-            loss = loss_of(outputs, stop.target, prediction, stop.weights)
-            context.monitor.report(len(forest), loss)
+        grown = grower.estimators_[len(trees) :]
+        trees += grown
+        if curve is not None:
+            curve.add(forest_of(grown, outputs, smoothing, X.shape[1]), len(trees))
         if context.monitor.is_time_up():
             break
-    kept = forest_of(forest, outputs, smoothing, X.shape[1])
+    kept = forest_of(trees, outputs, smoothing, X.shape[1])
     return ForestsModel(kept, codes, train.features.n_levels, outputs)
 
 

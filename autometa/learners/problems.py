@@ -64,7 +64,8 @@ class Outputs:
         """
         whole = np.full((len(probabilities), self.n_outputs), 1.0 / (self.n_rows + self.n_outputs))
         whole[:, list(self.seen)] = np.maximum(probabilities, SMALLEST_PROBABILITY)
-        return whole / whole.sum(axis=1, keepdims=True)
+        whole /= whole.sum(axis=1, keepdims=True)
+        return whole
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""
@@ -132,10 +133,11 @@ def pose_problem(train: Sample, stop: Sample | None, context: FitContext) -> Pro
         outputs = _class_outputs(train, kind, context.target.n_outputs)
         codes = np.full(context.target.n_outputs, -1, dtype=np.int64)
         codes[list(outputs.seen)] = np.arange(outputs.n_seen)
-        train = replace(train, target=codes[train.target])
+        train = replace(train, target=codes[train.target.astype(np.int64)])
         if stop is not None:
-            known = stop.take(np.flatnonzero(codes[stop.target] >= 0))
-            stop = _weighed(replace(known, target=codes[known.target]))
+            stop_codes = codes[stop.target.astype(np.int64)]
+            known = np.flatnonzero(stop_codes >= 0)
+            stop = _weighed(replace(stop.take(known), target=stop_codes[known]))
     return Problem(train, stop if stop is not None and len(stop) else None, outputs, context)
 
 

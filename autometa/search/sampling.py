@@ -16,6 +16,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from autometa.search.window import bounded
+
 # Optuna's own default: with fewer the two densities are guesses
 N_STARTUP_TRIALS = 10
 
@@ -29,7 +31,8 @@ class ResumableSampler(BaseSampler):
     """TPE whose randomness in a trial follows from the seed and the trial's number alone.
 
     Optuna's own keeps one running generator, so that a resumed study repeats its first draws.
-    Settings that belong to one learner are modelled together (`group=True`).
+    Settings that belong to one learner are modelled together (`group=True`). Of a long study it
+    looks at the best and the newest trials only (`window`).
     """
 
     def __init__(self, seed: int, n_startup_trials: int = N_STARTUP_TRIALS) -> None:
@@ -41,13 +44,13 @@ class ResumableSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The parameters that are modelled together."""
-        return self._of(trial).infer_relative_search_space(study, trial)
+        return self._of(trial).infer_relative_search_space(bounded(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Values of the parameters that are modelled together."""
-        return self._of(trial).sample_relative(study, trial, search_space)
+        return self._of(trial).sample_relative(bounded(study), trial, search_space)
 
     def sample_independent(
         self,
@@ -57,7 +60,9 @@ class ResumableSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A value of a parameter that no finished trial has."""
-        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+        return self._of(trial).sample_independent(
+            bounded(study), trial, param_name, param_distribution
+        )
 
     def after_trial(
         self,

@@ -24,8 +24,9 @@ def strata(table: Table) -> Codes:
     if table.schema.target.kind.is_classification:
         return table.target.astype(np.int64)
     order = np.argsort(table.target, kind="stable")
-    codes = np.empty(len(table), np.int64)
-    codes[order] = np.arange(len(table)) * min(N_QUANTILES, len(table)) // len(table)
+    n = len(table.target)
+    codes = np.empty(n, np.int64)
+    codes[order] = np.arange(n) * min(N_QUANTILES, n) // n
     return codes
 
 

@@ -25,6 +25,7 @@ MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zstandard"),
 )
 SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst", ".zstd")
+DAMAGE = (OSError, EOFError, ValueError)  # what the unpackers raise beside their own errors
 MAX_LAYERS = 3  # a .csv.gz inside a .zip is met; deeper nests are mistakes or traps
 NO_CELL = "\x1f"  # ASCII's unit separator: in no text table
 
@@ -37,7 +38,9 @@ def decompress(data: bytes, name: str) -> tuple[bytes, str]:
             return data, name
         try:
             data, name = _unpack(data, name, method)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        except TableError:
+            raise
+        except (*DAMAGE, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
             raise TableError(
                 f"{name} is damaged or cut off: its {method} data cannot be unpacked "
                 f"({first_line(error)}); fetch or write it again"

@@ -25,8 +25,8 @@ def read_delimited(
     has_header: bool | None = None,
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Every cell as written, null where empty. Raises `TableError` if it is no table."""
-    if "\r" in text and "\n" not in text:  # line ends of old Macs
-        text = text.replace("\r", "\n")
+    if "\r" in text:  # line ends of Windows, of old Macs, or of several systems in one file
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise TableError(f"{name} is empty; give a table with a header and rows")
     dialect = sniff(text, delimiter, quote, has_header)
@@ -56,20 +56,19 @@ def _cut_preamble(text: str, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
     lines = text.split("\n", dialect.n_skipped)
     skipped, rest = lines[: dialect.n_skipped], lines[-1]
     shown = skipped[0].strip()[:40]
-    return rest.lstrip("\r\n"), (
+    return rest.lstrip("\n"), (
         f"{counted(dialect.n_skipped, 'line')} before the table skipped (the first is {shown!r})",
     )
 
 
 def _widen_first_row(text: str, dialect: Dialect) -> str:
     """Give the first row as many cells as the table has: polars counts columns there."""
-    first, _, rest = text.lstrip("\r\n").partition("\n")
+    first, _, rest = text.lstrip("\n").partition("\n")
     row = next(csv.reader([first], delimiter=dialect.delimiter, quotechar=dialect.quote or '"'))
     padding = dialect.delimiter * max(0, dialect.width - len(row))
     if not padding:
         return text
-    bare = first.removesuffix("\r")
-    widened = padding + bare if dialect.has_row_names else bare + padding
+    widened = padding + first if dialect.has_row_names else first + padding
     return f"{widened}\n{rest}"
 
 
@@ -183,7 +182,7 @@ def _row_widths(text: str, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
             return _row_widths_by_rows(text, dialect)
         mark = dialect.quote
         lines = lines.str.replace_all(f"{mark}[^{mark}]*{mark}", mark)
-    is_row = lines.str.strip_chars_end("\r") != ""
+    is_row = lines != ""
     widths = lines.str.count_matches(dialect.delimiter, literal=True).cast(pl.Int64) + 1
     return widths.filter(is_row), is_row.arg_true().cast(pl.Int64) + 1
 

@@ -33,7 +33,9 @@ def describe(table: Table) -> dict[str, float]:
     kinds = {column.name: column.kind for column in table.schema.used}
     numbers = [name for name in sample.frame.columns if kinds[name] is Kind.NUMBER]
     words = [name for name in sample.frame.columns if kinds[name] is Kind.CATEGORY]
-    values = sample.frame.select(numbers).to_numpy().astype(np.float64).reshape(len(sample), -1)
+    values = np.zeros((len(sample.target), 0))
+    if numbers:
+        values = sample.frame.select(numbers).to_numpy().astype(np.float64)
     found = (
         _describe_size(table, list(kinds.values()))
         | _describe_missing(sample.frame)
@@ -48,17 +50,17 @@ def describe(table: Table) -> dict[str, float]:
 def _sample(table: Table) -> Table:
     rng = np.random.default_rng(0)
     sample = table
-    if len(table) > MAX_ROWS:
-        sample = table.take(np.sort(rng.choice(len(table), MAX_ROWS, replace=False)))
+    if len(table.target) > MAX_ROWS:
+        sample = table.take(np.sort(rng.choice(len(table.target), MAX_ROWS, replace=False)))
     if table.frame.width <= MAX_COLUMNS:
         return sample
     kept = np.sort(rng.choice(table.frame.width, MAX_COLUMNS, replace=False))
-    frame = sample.frame[:, kept.tolist()]
+    frame = sample.frame.select([sample.frame.columns[at] for at in kept])
     return Table(sample.name, frame, sample.target, sample.schema)
 
 
 def _describe_size(table: Table, kinds: list[Kind]) -> dict[str, float]:
-    n_rows, n_columns = len(table), max(1, len(kinds))
+    n_rows, n_columns = len(table.target), max(1, len(kinds))
     shares = {f"share_{kind}": kinds.count(kind) / n_columns for kind in Kind if kind.is_used}
     return {
         "log_rows": np.log(max(1, n_rows)),
@@ -105,7 +107,7 @@ def _describe_target(table: Table) -> dict[str, float]:
         "class_entropy": float(-(shares * np.log(shares)).sum()) / max(np.log(n_classes), 1e-12),
         "majority_share": float(shares.max()) if n_classes > 1 else 0.0,
         "minority_share": float(shares.min()) if n_classes > 1 else 0.0,
-        "log_minority_rows": np.log(shares.min() * len(table)) if n_classes > 1 else 0.0,
+        "log_minority_rows": np.log(shares.min() * len(target)) if n_classes > 1 else 0.0,
         "target_skew": float(moments[0, 0]),
         "target_tails": float(moments[1, 0]),
         "target_unique_share": unique_share,
@@ -201,7 +203,7 @@ def _standard_ranks(values: Floats) -> Floats:
     )
     ranks -= ranks.mean(axis=0)
     deviation = ranks.std(axis=0)
-    return ranks / np.where(deviation > 0, deviation, 1)
+    return np.asarray(ranks / np.where(deviation > 0, deviation, 1), np.float64)
 
 
 def _average_ranks(values: Floats) -> Floats:
@@ -220,7 +222,8 @@ def _explained_by_strata(ranks: Floats, strata: Codes) -> Floats:
     means = is_in.T @ ranks / counts[:, None]
     between = (counts[:, None] * means**2).sum(axis=0) / len(ranks)
     by_chance = (len(counts) - 1) / (len(ranks) - 1)
-    return np.clip((between - by_chance) / max(1 - by_chance, 1e-12), 0, 1)
+    explained = (between - by_chance) / max(1 - by_chance, 1e-12)
+    return np.asarray(np.clip(explained, 0, 1), np.float64)
 
 
 def _association(codes: Codes, strata: Codes) -> float:

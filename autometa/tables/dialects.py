@@ -65,8 +65,9 @@ def sniff(
     quote = _checked(quote, "quote") or _find_quote(lines)
     reading = _choose_reading(lines, quote, delimiter)
     start = 1 if names_delimiter else _first_row(reading)
-    has_row_names = start == 1 and has_header is not False and _has_row_names(reading)
-    if has_row_names or (start == 1 and _has_stray_delimiters(reading)):
+    is_short = start == 1 and not names_delimiter
+    has_row_names = is_short and has_header is not False and _has_row_names(reading)
+    if has_row_names or (is_short and _has_stray_delimiters(reading)):
         start = 0
     n_skipped = reading.ends[start - 1] if start else 0
     table = reading.rows[start:]
@@ -78,7 +79,7 @@ def sniff(
 
 def squeeze_blanks(text: str) -> str:
     """Lines with one blank between cells instead of several."""
-    return "\n".join(" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(" ".join(line.split()) for line in text.split("\n"))
 
 
 def _checked(mark: str | None, option: str) -> str | None:
@@ -92,7 +93,7 @@ def _checked(mark: str | None, option: str) -> str | None:
 
 def _sample_lines(text: str) -> list[str]:
     head = text[:N_SNIFFED_CHARS]
-    lines = head.splitlines()
+    lines = head.split("\n")
     if len(text) > len(head) and len(lines) > 1:
         lines.pop()  # it may be cut
     return lines[:N_SNIFFED_LINES]

@@ -38,6 +38,7 @@ ID_NAME = re.compile(
     r"|s\.?\s?no\.?|serial(?:[\s_.]?(?:no|number))?|#)$"
 )
 UUID = r"^\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?$"
+MAX_SPELLINGS = 6  # of yes and no: "yes", "Yes" and "YES" are one word
 ASKED = "as asked"
 COUNTS_ROWS = "it counts the rows"
 
@@ -116,7 +117,7 @@ def _infer_text_column(text: pl.Series, decimal: str | None) -> Column:
     distinct = text.drop_nulls().unique(maintain_order=True)
     if len(distinct) == 1 and text.null_count() == 0:
         return Column(text.name, Kind.CONSTANT, "all cells are the same")
-    if len(distinct) == 2 and are_booleans(distinct):
+    if len(distinct) <= MAX_SPELLINGS and are_booleans(distinct):
         return Column(text.name, Kind.BOOLEAN)
     if number is None and (date := infer_date_format(_without_placeholders(text))):
         reason = _describe_misfits(text, convert(text, Kind.DATE, date=date), Kind.DATE)

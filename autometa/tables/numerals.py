@@ -73,6 +73,10 @@ def infer_decimal(frame: pl.DataFrame) -> str | None:
     Only cells that can be read in one way count: "3,14" or "0,123" but not "1,234".
     """
     texts = frame.select(selectors.string()).head(N_SAMPLED)
+    if not texts.width:
+        return None
+    if not texts.width:
+        return None
     n_comma, n_point = (
         sum(texts.select(pl.all().str.contains(pattern).sum()).row(0))
         for pattern in (SURE_COMMA, SURE_POINT)

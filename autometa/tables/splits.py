@@ -29,8 +29,9 @@ HOLDOUT_SHARE, MIN_HOLDOUT_SHARE = 0.2, 0.1
 # number of scored rows, and with few the luck of one partition outweighs what settings do
 _FOLDS_BY_ROWS = ((250, 5, 2), (1_500, 8, 1), (10_000, 5, 1), (30_000, 3, 1))
 TIME_FOLDS = 4
-# Seconds of one fit: measured for 100 rounds of LightGBM with one thread as 3e-7 to 3e-6 a cell
-_FIT_S, _FIT_S_A_CELL = 0.1, 3e-6
+# Seconds of one fit, measured for 300 rounds of LightGBM with one thread: 0.2 at 10,000 cells, 0.6
+# at 200,000, 4.2 at 2 million
+_FIT_S, _FIT_S_A_CELL = 0.15, 2.5e-6
 _FITS_OF_ALL_FOLDS = 12  # a search of fewer whole trials than this finds little
 _MIN_HOLDOUT_ROWS = 1_000  # a holdout of fewer rows scores by luck
 
@@ -69,7 +70,7 @@ def plan_splits(table: Table, *, seed: int, budget_s: float | None = None) -> Sp
         return _plan_in_time(table, table.times, seed, budget_s)
     n_folds, n_repeats = _choose_folds(table, budget_s)
     if n_folds == 1:
-        share = _holdout_share(len(table))
+        share = _holdout_share(len(table.target))
         return SplitPlan((_holdout(table, share, seed),), 1, 1, f"{share:.0%} holdout")
     splits: list[Split] = []
     for repeat in range(n_repeats):
@@ -89,7 +90,7 @@ def holdout_rows(table: Table, fraction: float, seed: int) -> tuple[Rows, Rows]:
     if not 0 < fraction < 1:
         raise OptionError(f"a holdout of {fraction} is not a share of the rows; try 0.2")
     _check(table)
-    rows = np.arange(len(table))
+    rows = np.arange(len(table.target))
     held = _parts.take_share(table, rows, fraction, np.random.default_rng(seed))
     if table.times is not None and not len(held):
         raise TableError("the time column's values are too few to hold out the latest rows")
@@ -97,13 +98,15 @@ def holdout_rows(table: Table, fraction: float, seed: int) -> tuple[Rows, Rows]:
     if table.groups is not None:  # with times, a group may lie on both sides of the cut
         rest = rest[~np.isin(table.groups[rest], table.groups[held])]
     if not len(held) or not len(rest):
-        raise TableError(f"{len(table)} rows are too few to hold out {fraction:.0%} of them")
+        raise TableError(
+            f"{len(table.target)} rows are too few to hold out {fraction:.0%} of them"
+        )
     return rest, held
 
 
 def _check(table: Table) -> None:
-    if len(table) < 2:
-        raise TableError(f"{len(table)} rows cannot be split; at least 2 are needed")
+    if len(table.target) < 2:
+        raise TableError(f"{len(table.target)} rows cannot be split; at least 2 are needed")
     if table.groups is not None and len(np.unique(table.groups)) < 2:
         raise TableError("the group column has one value: leave it out, or choose another")
     if table.times is not None and len(np.unique(table.times)) < 2:
@@ -112,7 +115,7 @@ def _check(table: Table) -> None:
 
 def _choose_folds(table: Table, budget_s: float | None) -> tuple[int, int]:
     """Folds and repeats; one fold stands for a holdout."""
-    n = len(table)
+    n = len(table.target)
     suited = [(folds, repeats) for limit, folds, repeats in _FOLDS_BY_ROWS if n <= limit]
     n_folds, n_repeats = suited[0] if suited else (1, 1)
     if budget_s is not None and n_folds > 1:
@@ -138,7 +141,7 @@ def _holdout_share(n: int) -> float:
 
 def _holdout(table: Table, share: float, seed: int) -> Split:
     rng = np.random.default_rng((seed, 0))
-    rows = np.arange(len(table))
+    rows = np.arange(len(table.target))
     held = _parts.take_share(table, rows, share, rng)
     rest = np.setdiff1d(rows, held)
     if len(held) > MAX_SCORED:
@@ -153,8 +156,8 @@ def _folds(
     """The fold (N,) that scores each row; -1 for rows that only train."""
     if table.groups is not None:
         return _parts.grouped_folds(table.groups, strata, n_folds, rng)
-    rows = _parts.scorable(table, np.arange(len(table)))
-    folds = np.full(len(table), -1, np.int64)
+    rows = _parts.scorable(table, np.arange(len(table.target)))
+    folds = np.full(len(table.target), -1, np.int64)
     folds[rows] = _parts.stratified_folds(
         table.target[rows], n_folds, rng, is_ordered=not table.schema.target.kind.is_classification
     )
@@ -176,7 +179,7 @@ def _plan_in_time(
 ) -> SplitPlan:
     """Forward chaining: each fold trains on all that came before the rows it scores."""
     n_folds = min(TIME_FOLDS, _choose_folds(table, budget_s)[0])
-    share = _holdout_share(len(table)) if n_folds == 1 else 0.5
+    share = _holdout_share(len(table.target)) if n_folds == 1 else 0.5
     # the first half only trains: a fold that trains on less is a poor guess of the final model
     cuts = [1 - share + share * at / n_folds for at in range(n_folds + 1)]
     edges = np.unique([_parts.cut_in_time(times, cut) for cut in cuts[:-1]])

@@ -2,7 +2,8 @@
 
 Pairs, in one run and in alternating order: (optuna) ask and tell with Optuna's default SQLite
 storage; (ours) ask and tell in memory, then Optuna's tables through the mirror, then our own
-records with fold losses and curves. Same sampler, same parameters, a free objective.
+records with fold losses and curves. The sampler of the search for both (TPE with group=True and
+multivariate=True), the same parameters, a free objective.
 Growth: our time per trial around trial 2,000 over that around trial 100.
 
 Run it alone on the machine: `python -m autometa.studies.benchmarks.bookkeeping --json`.
@@ -16,15 +17,14 @@ import statistics
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.samplers import BaseSampler, TPESampler
 
 from autometa.records import CurvePoint, TrialRecord, TrialState
+from autometa.search.sampling import make_sampler
 from autometa.storage import NewStudy, Store, TableRecord
 from autometa.studies.trial_mirror import TrialMirror
 
@@ -97,12 +97,6 @@ def _pair(folder: Path, i: int, n_trials: int, seed: int) -> Pair:
     return Pair(optuna_s, ours_s)
 
 
-def _sampler(seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, group=True)
-
-
 def _objective(trial: optuna.Trial) -> float:
     """Seven parameters of the kinds that learners have, and no work."""
     distance = (trial.suggest_float("rate", 1e-4, 1.0, log=True) - 0.03) ** 2
@@ -115,7 +109,7 @@ def _objective(trial: optuna.Trial) -> float:
 
 
 def _time_optuna(path: Path, n_trials: int, seed: int) -> float:
-    study = optuna.create_study(storage=f"sqlite:///{path}", sampler=_sampler(seed))
+    study = optuna.create_study(storage=f"sqlite:///{path}", sampler=make_sampler(seed))
     start = time.perf_counter()
     for _ in range(n_trials):
         trial = study.ask()
@@ -140,7 +134,7 @@ class _Books:
         new = NewStudy("0" * 64, "bookkeeping", "0" * 64, "log_loss", seed, "cv5")
         self._study_id = self._store.start_study(new).id
         self._mirror = TrialMirror.open(self._store.url, self._study_id)
-        self._study = optuna.create_study(sampler=_sampler(seed))
+        self._study = optuna.create_study(sampler=make_sampler(seed))
 
     def __enter__(self) -> _Books:
         return self

@@ -29,7 +29,7 @@ def _about(card: Card) -> Section:
         "baseline_test": "baseline on test rows",
     }
     shown = [
-        (names.get(name, name), score_text(score))
+        (str(names.get(name, name)), score_text(score))
         for name, score in scores.items()
         if score is not None
     ]

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from autometa.records import TrialRecord, TrialState
-from autometa.studies.reports.figures import score_text, seconds_text, share_text
+from autometa.studies.reports.figures import (
+    counted,
+    score_text,
+    seconds_text,
+    share_text,
+)
 from autometa.studies.results import TuneResult
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def outcome_line(result: TuneResult) -> str:
     if result.test_score is not None:
         parts.append(f"test {score_text(result.test_score)}")
     parts.append(f"baseline {score_text(result.baseline_score)}")
-    parts.append(f"model {result.model or 'none'}")
+    parts.append(f"model {_short(result.model) if result.model else 'none'}")
     return "  ".join(parts)
 
 
@@ -98,7 +103,7 @@ def _trials(result: TuneResult, text: Text) -> None:
     done, pruned = states.count(TrialState.COMPLETE), states.count(TrialState.PRUNED)
     failed = sum(state.is_failure for state in states)
     resumed = f" ({result.n_resumed} of them earlier)" if result.n_resumed else ""
-    text.append(f"{done} trials done{resumed}, {pruned} pruned, {failed} failed")
+    text.append(f"{counted(done, 'trial')} done{resumed}, {pruned} pruned, {failed} failed")
     text.append(f" in {seconds_text(result.elapsed_s)}\n")
 
 

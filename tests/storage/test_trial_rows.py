@@ -168,7 +168,7 @@ with Store.open(sys.argv[1]) as store:
 def test_a_killed_writer_leaves_no_half_trial(store: Store, study_id: str, path: Path) -> None:
     """Killed at any moment, a process has kept every trial it had added, each whole."""
     rng = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         command = [sys.executable, "-c", WRITE, str(path), study_id]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

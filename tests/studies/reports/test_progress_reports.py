@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from autometa.studies.progress import Note, Progress
@@ -108,6 +110,18 @@ def test_terminals_get_a_live_panel() -> None:
         console.print("")
     assert "found 3 classes" in file.getvalue()
     assert "trying" in file.getvalue()
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR set a terminal gets the panel without colours."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    with listening(Console(file=file, width=80, force_terminal=True), "penguins") as listen:
+        listen(Note("found 3 classes"))
+        listen(START)
+    colours = [code for code in re.findall(r"\x1b\[([0-9;]*)m", file.getvalue()) if code]
+    assert not [code for code in colours if set(code.split(";")) & {"32", "33"}]
+    assert "found 3 classes" in file.getvalue()
 
 
 def test_silence_is_silent() -> None:
