@@ -15,10 +15,10 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sk
 
 from autometa.errors import OptionError
 from autometa.tables._base import Target, TaskKind
@@ -245,9 +245,9 @@ def _confusion(
     return hits, of_class, np.bincount(decided, weights, n_classes).astype(np.float64)
 
 
-def _of_values(
-    score: Callable[..., float], target: Targets, values: Floats, weights: Floats | None
-) -> float:
+def _of_values(name: str, target: Targets, values: Floats, weights: Floats | None) -> float:
+    """Scikit-learn's score of this name; imported when used, for its import takes a second."""
+    score = getattr(import_module("sklearn.metrics"), name)
     return float(score(target, values, sample_weight=weights))
 
 
@@ -264,12 +264,10 @@ def _max_error(target: Targets, values: Floats, weights: Floats | None) -> float
     return float(np.abs(target - values).max())
 
 
-def _one_row_is_undefined(
-    score: Callable[..., float], target: Targets, values: Floats, weights: Floats | None
-) -> float:
+def _of_spread(name: str, target: Targets, values: Floats, weights: Floats | None) -> float:
     if len(target) < 2:  # no spread to explain: as good as guessing
         return 0.0
-    return float(score(target, values, sample_weight=weights))
+    return _of_values(name, target, values, weights)
 
 
 def _weighted_median(values: Floats, weights: Floats) -> float:
@@ -310,19 +308,17 @@ _POSITIVE_FLOOR = 1e-9  # a Poisson or gamma deviance needs a prediction above z
 REGRESSION_METRICS = _named(
     Metric("rmse", False, root_mean_squared_error),
     Metric("mse", False, _mean_squared_error),
-    Metric("mae", False, partial(_of_values, sk.mean_absolute_error)),
-    Metric("median_absolute_error", False, partial(_of_values, sk.median_absolute_error)),
-    Metric("r2", True, partial(_one_row_is_undefined, sk.r2_score)),
-    Metric(
-        "explained_variance", True, partial(_one_row_is_undefined, sk.explained_variance_score)
-    ),
-    Metric("mape", False, partial(_of_values, sk.mean_absolute_percentage_error)),
+    Metric("mae", False, partial(_of_values, "mean_absolute_error")),
+    Metric("median_absolute_error", False, partial(_of_values, "median_absolute_error")),
+    Metric("r2", True, partial(_of_spread, "r2_score")),
+    Metric("explained_variance", True, partial(_of_spread, "explained_variance_score")),
+    Metric("mape", False, partial(_of_values, "mean_absolute_percentage_error")),
     Metric("rmsle", False, _rmsle, lowest=0.0),
     Metric("max_error", False, _max_error),
     Metric(
         "mean_poisson_deviance",
         False,
-        partial(_of_values, sk.mean_poisson_deviance),
+        partial(_of_values, "mean_poisson_deviance"),
         lowest=_POSITIVE_FLOOR,
     ),
 )

@@ -205,7 +205,7 @@ def _load(folder: Path, source: Path | bytes) -> TunedModel:
         return TunedModel(card, _load_folds(folder, card), source)
     except AutometaError as error:
         raise ModelError(f"the model {folder} cannot be used: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(
             f"the card of {folder} is damaged ({type(error).__name__}: {error}): copy the model "
             "again or tune anew"

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer
 
 MAX_COMPONENTS = 32
 N_HASHED = 2**18  # collisions are rare: 5,000 kept buckets of 262,144
@@ -106,7 +105,8 @@ class TextEncoder:
 
 def _term_counts(documents: pl.Series, is_short: bool, n_characters: int) -> Any:
     """Sparse counts (N, N_HASHED) of words and pairs, or of three characters for short texts."""
-    make_hasher: Any = HashingVectorizer  # pyright infers from its defaults that norm is no None
+    # imported when there is text: scikit-learn's import takes a second
+    make_hasher: Any = import_module("sklearn.feature_extraction.text").HashingVectorizer
     hasher = make_hasher(
         n_features=N_HASHED,
         alternate_sign=False,
@@ -133,7 +133,8 @@ def _components(matrix: Any, seed: int) -> NDArray[np.float64]:
     n_components = min(MAX_COMPONENTS, n_rows // ROWS_A_COMPONENT, n_buckets - 1)
     if n_components < 1:
         return np.zeros((n_buckets, 0))
-    svd: Any = TruncatedSVD(n_components, n_iter=4, random_state=seed % 2**32).fit(matrix)
+    make_svd: Any = import_module("sklearn.decomposition").TruncatedSVD
+    svd = make_svd(n_components, n_iter=4, random_state=seed % 2**32).fit(matrix)
     return np.ascontiguousarray(svd.components_.T, dtype=np.float64)
 
 

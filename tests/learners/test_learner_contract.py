@@ -23,6 +23,8 @@ from autometa.spaces import Choice, Domain, Float, Int, Scalar, Space
 from autometa.tables._base import Features, Sample, Target, TaskKind
 
 KINDS = tuple(TaskKind)
+# steps that show every promise, where a test asks for no others: rounds, or a network's batches
+N_ASKED = {name: 400 if name == "network" else 40 for name in available_learners()}
 
 
 @dataclass
@@ -91,8 +93,7 @@ def fit(
     stop: Sample | None,
     context: FitContext | None = None,
 ) -> Model:
-    # forty steps show every promise but those that pass a context of their own
-    short = FitContext(target_of(kind), monitor=Recorder(n_asked=40))
+    short = FitContext(target_of(kind), monitor=Recorder(n_asked=N_ASKED[learner.name]))
     return learner.fit({}, train, stop, context or short)
 
 
@@ -291,7 +292,7 @@ def test_weights_pull_towards_their_rows(learner: Learner) -> None:
     """Where weights say that one class matters most, its probability rises."""
     kind = TaskKind.BINARY
     train, stop = sample_of(kind, 200), sample_of(kind, 40, seed=1)
-    context = FitContext(target_of(kind), monitor=Recorder(n_asked=40))
+    context = FitContext(target_of(kind), monitor=Recorder(n_asked=N_ASKED[learner.name]))
     weights = np.where(train.target == 1, 10.0, 1.0)
     plain = fit(learner, kind, train, stop, context).predict(stop.features)
     stop_weights = np.where(stop.target == 1, 10.0, 1.0)
