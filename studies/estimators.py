@@ -52,6 +52,8 @@ Floats = NDArray[np.float64]
 class _AutoMeta(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """What the classifier and the regressor share: parameters, columns, the study."""
 
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
     _model: TunedModel | None = None
 
     def __init__(  # noqa: PLR0913  an estimator's parameters are its constructor's

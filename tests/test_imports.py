@@ -12,10 +12,12 @@ import pytest
 import autometa
 from autometa.errors import AutometaError
 
-HEAVY = set(
-    "torch sklearn scipy lightgbm catboost optuna numpy polars pandas narwhals "
-    "sqlalchemy alembic rich psutil loky".split()
-)
+# fmt: off
+HEAVY = {
+    "torch", "sklearn", "scipy", "lightgbm", "catboost", "optuna", "numpy", "polars", "pandas",
+    "narwhals", "sqlalchemy", "alembic", "rich", "psutil", "loky",
+}
+# fmt: on
 
 # what a fresh process reports of itself after running some code
 REPORT = """

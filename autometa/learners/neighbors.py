@@ -49,7 +49,7 @@ class NeighborsLearner(Learner):
     def space(self, shape: TableShape) -> Space:
         """How distance is measured and votes are counted."""
         settings = (
-            Parameter("metric", Choice(("euclidean", "manhattan")), "manhattan"),
+            Parameter("metric", Choice(("euclidean", "manhattan")), "euclidean"),
             Parameter("scaling", Choice(("robust", "quantile")), "quantile"),
             Parameter("relevance", Float(0.0, 2.0), 1.0),
             Parameter("votes", Choice(("equal", "by distance")), "by distance"),

@@ -39,7 +39,7 @@ def _expected_failures(estimator: Estimator) -> dict[str, str]:
     }
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]  # ships no types
     [AutoMetaClassifier(**QUICK), AutoMetaRegressor(**QUICK)],
     expected_failed_checks=_expected_failures,
 )
@@ -120,9 +120,9 @@ def test_a_class_of_one_row_keeps_its_column() -> None:
 def test_columns_named_like_the_target_are_fine() -> None:
     """X may have columns called target, weight or group."""
     X, y, _ = _mixed(60)
-    X = X.set_axis(["target", "weight", "group"], axis=1)
+    renamed = X.set_axis(["target", "weight", "group"], axis=1)
     groups = np.repeat(np.arange(20), 3)
-    fitted = AutoMetaClassifier(**QUICK).fit(X, y, sample_weight=np.ones(60), groups=groups)
+    fitted = AutoMetaClassifier(**QUICK).fit(renamed, y, sample_weight=np.ones(60), groups=groups)
     assert fitted.feature_names_in_.tolist() == ["target", "weight", "group"]
     assert "group" in fitted.result_.split_plan
 
@@ -149,9 +149,9 @@ def test_mistakes_are_value_errors() -> None:
     """Wrong parameters and infinite cells are told when fitting, in words."""
     X, y, _ = _mixed(60)
     with pytest.raises(AutometaError, match="unknown learners magic"):
-        AutoMetaClassifier(**QUICK | {"learners": ("magic",)}).fit(X, y)
+        AutoMetaClassifier(**QUICK).set_params(learners=("magic",)).fit(X, y)
     with pytest.raises(AutometaError, match="cannot read the time"):
-        AutoMetaClassifier(**QUICK | {"time_budget": "soon"}).fit(X, y)
+        AutoMetaClassifier(**QUICK).set_params(time_budget="soon").fit(X, y)
     with pytest.raises(ValueError, match="infinity in column 'size'"):
         AutoMetaClassifier(**QUICK).fit(X.assign(size=np.inf), y)
 
@@ -168,7 +168,7 @@ def test_nothing_is_kept_without_a_store(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_a_store_keeps_the_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a store the study stays in it; with verbose its progress is on the standard error."""
     X, _, y = _mixed(60)
-    options = QUICK | {"store": tmp_path / "store.db", "verbose": 1}
+    options: dict[str, Any] = QUICK | {"store": tmp_path / "store.db", "verbose": 1}
     fitted = AutoMetaRegressor(**options).fit(X, y)
     assert (tmp_path / "store.db").exists()
     assert "store.db" in fitted.result_.store

@@ -21,7 +21,7 @@ def _frame(n: int = 400) -> pl.DataFrame:
 
 
 def _predict(frame: pl.DataFrame) -> NDArray[np.float64]:
-    return 3 * frame["a"].to_numpy() + frame["b"].to_numpy()
+    return np.asarray(3 * frame["a"].to_numpy() + frame["b"].to_numpy(), np.float64)
 
 
 def test_the_columns_that_matter_come_first() -> None:

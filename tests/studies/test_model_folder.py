@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_anything_else_is_left_alone(what: str, parts: ModelParts, tmp_path: Pat
         place.mkdir()
         (place / ("notes.txt" if what == "full" else CARD)).write_text('{"format": 1}')
     before = _tree(tmp_path)
-    for write in (lambda: check_output(place), lambda: write_model(place, parts)):
+    for write in (partial(check_output, place), partial(write_model, place, parts)):
         with pytest.raises(ModelError, match="--output") as refused:
             write()
         assert "\n" not in str(refused.value)

@@ -44,6 +44,11 @@ def folders(
     return {kind: place / kind for kind in parts}
 
 
+def _csv(rows: pl.DataFrame, folder: Path) -> Path:
+    rows.fill_nan(None).write_csv(folder / "rows.csv")
+    return folder / "rows.csv"
+
+
 def _new_rows(n: int = 50) -> pl.DataFrame:
     return mixed_frame(n, seed=1).select(COLUMNS)
 
@@ -52,7 +57,7 @@ def _new_rows(n: int = 50) -> pl.DataFrame:
 def test_a_model_is_the_weighted_mean_of_its_members_folds(
     kind: str, parts: dict[str, ModelParts], folders: dict[str, Path]
 ) -> None:
-    """Predictions are those of the fitted parts: folds averaged, members weighed, then tempered."""
+    """Predictions are the fitted parts': folds averaged, members weighed, then tempered."""
     model, rows = load_model(folders[kind]), _new_rows()
     typed = parts[kind].schema.conform(rows)
     expected: Any = 0.0
@@ -109,7 +114,7 @@ def test_quantities_have_no_probabilities(folders: dict[str, Path]) -> None:
         lambda rows, _: rows.to_dict(as_series=False),
         lambda rows, _: RawTable(rows, "rows"),
         lambda rows, _: rows.select(reversed(COLUMNS)).with_columns(extra=pl.lit("ignored")),
-        lambda rows, folder: _csv(rows, folder),
+        _csv,
     ],
     ids=["pandas", "arrow", "columns", "raw", "other order", "csv"],
 )
@@ -120,11 +125,6 @@ def test_any_table_of_the_same_columns_does(
     model, rows = load_model(folders["binary"]), _new_rows()
     expected = model.predict_proba(rows)
     np.testing.assert_allclose(model.predict_proba(form(rows, tmp_path)), expected, rtol=1e-12)
-
-
-def _csv(rows: pl.DataFrame, folder: Path) -> Path:
-    rows.fill_nan(None).write_csv(folder / "rows.csv")
-    return folder / "rows.csv"
 
 
 def test_missing_cells_and_unseen_categories_are_fine(folders: dict[str, Path]) -> None:
