@@ -24,8 +24,9 @@ class Float:
     log: bool = False
 
     def __contains__(self, value: object) -> bool:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and math.isfinite(value) and self.low <= value <= self.high
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ class Int:
     log: bool = False
 
     def __contains__(self, value: object) -> bool:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        return is_whole and self.low <= value <= self.high
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _UNITS_MB = {"mb": 1.0, "m": 1.0, "gb": 1024.0, "g": 1024.0, "tb": 1048576.0, "t
 
 def parse_seconds(text: str | float) -> float:
     """Seconds of a duration such as 60, "60s", "10m", "1h30m". Raises `OptionError`."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
+    if not isinstance(text, str):
         return _positive(float(text), str(text), "a time")
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|min|[smhd]?)", text.strip().lower())
     spelled = "".join(number + unit for number, unit in parts)
@@ -25,7 +25,7 @@ def parse_seconds(text: str | float) -> float:
 
 def parse_megabytes(text: str | float) -> float:
     """Megabytes of a size such as "800M", "4GB" or 4096 (megabytes). Raises `OptionError`."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
+    if not isinstance(text, str):
         return _positive(float(text), str(text), "a memory size")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mgt]b?)?", text.strip().lower())
     if found is None:

@@ -61,7 +61,7 @@ def judge(unit: JudgeUnit) -> Judgement:
     rows = workspace.splits[0].score[:_IMPORTANCE_ROWS]
     importance = permutation_importance(
         workspace.frame()[rows],
-        np.asarray(workspace.target[rows]),
+        workspace.target[rows],
         model.predict_frame,
         workspace.metric,
         weights=None if workspace.weights is None else np.asarray(workspace.weights[rows]),

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # ships no types
+from threadpoolctl import ThreadpoolController
 
 from autometa.ensembles.calibration import apply_temperature
 from autometa.errors import AutometaError, ModelError

@@ -20,8 +20,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,7 +63,7 @@ class Workspace:
         if not (folder / "table" / "about.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
             for i, split in enumerate(plan.splits):
-                write_folder(folder / "splits" / str(i), lambda to, s=split: _write_split(to, s))
+                write_folder(folder / "splits" / str(i), partial(_write_split, split=split))
             write_folder(folder / "table", lambda to: _write_table(to, table, metric, seed))
         return workspace
 
@@ -132,7 +133,7 @@ class Workspace:
     ) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64] | None]:
         """Target and weights of the scored rows."""
         weights = None if self.weights is None else self.weights[self.scored_rows]
-        return np.asarray(self.target[self.scored_rows]), weights
+        return self.target[self.scored_rows], weights
 
     def encoder_folder(self, fold: int) -> Path:
         """Where the encoder of a fold lies."""
@@ -200,7 +201,7 @@ class Workspace:
                 tuple(names["code_names"]),
             )
             weights = None if self.weights is None else np.asarray(self.weights[rows])
-            return Sample(features, np.asarray(self.target[rows]), weights)
+            return Sample(features, self.target[rows], weights)
 
         stop = sample(1, split.stop) if len(split.stop) else None
         return Fold(sample(0, split.fit), stop, sample(2, split.score), split.score)
@@ -220,9 +221,9 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _open_array(path: Path) -> NDArray[np.generic]:
+def _open_array(path: Path) -> NDArray[Any]:
     """Memory-map an array; an empty one cannot be mapped and is read."""
-    array: NDArray[np.generic]
+    array: NDArray[Any]
     try:
         array = np.load(path, mmap_mode="r")
     except ValueError:
@@ -230,7 +231,7 @@ def _open_array(path: Path) -> NDArray[np.generic]:
     return array
 
 
-def _write_split(folder: Path, split: Split) -> None:
+def _write_split(folder: Path, *, split: Split) -> None:
     for part in _PARTS:
         np.save(folder / f"{part}.npy", getattr(split, part))
 

@@ -1,4 +1,4 @@
-"""The baseline as a model: class frequencies, or the mean. What a study saves if nothing finished."""
+"""The baseline as a model: class frequencies, or the mean; saved if nothing else finished."""
 
 from __future__ import annotations
 

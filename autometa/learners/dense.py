@@ -10,11 +10,11 @@ Axes: N rows, D number columns, P columns of the matrix, Q quantiles.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from autometa.errors import ModelError
 from autometa.learners.bundles import Arrays, Bundle
@@ -204,13 +204,14 @@ def _robust_scales(numbers: Matrix, grid: Matrix) -> NDArray[np.float32]:
 
 
 def _normal_scores(filled: Matrix, grid: Matrix) -> Matrix:
+    special = import_module("scipy.special")  # when used: a space is needed long before a fit
     shares = np.linspace(0.0, 1.0, len(grid))
     scores = np.empty_like(filled)
     for column in range(filled.shape[1]):
         low = np.interp(filled[:, column], grid[:, column], shares)
         # reversed, ties take the other end of their flat stretch: the mean is the mid-rank
         high = 1.0 - np.interp(-filled[:, column], -grid[::-1, column], shares)
-        scores[:, column] = ndtri(np.clip((low + high) / 2.0, 0.005, 0.995))
+        scores[:, column] = special.ndtri(np.clip((low + high) / 2.0, 0.005, 0.995))
     return scores
 
 

@@ -8,17 +8,12 @@ Axes: N rows, S classes seen in training.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 
 from autometa.learners._base import FitContext, Learner, Model, TableShape
 from autometa.learners.bundles import Bundle, write_bundle
@@ -181,6 +176,7 @@ def _grow(settings: Settings, problem: Problem) -> ForestsModel:
 
 def _grower(settings: Settings, problem: Problem, n_trees: int) -> Any:
     """The scikit-learn estimator that grows the trees, not yet grown."""
+    library = import_module("sklearn.ensemble")  # when used: a space is needed long before a fit
     n_rows, n_seen = len(problem.train), problem.outputs.n_seen
     is_random = settings.text("trees") == "random"
     is_class = problem.outputs.kind.is_classification
@@ -199,8 +195,8 @@ def _grower(settings: Settings, problem: Problem, n_trees: int) -> Any:
         parameters |= {"bootstrap": True, "max_samples": min(n_rows, _MOST_ROWS_A_TREE)}
     if is_class:
         parameters["criterion"] = settings.text("criterion")
-        return (RandomForestClassifier if is_random else ExtraTreesClassifier)(**parameters)
-    return (RandomForestRegressor if is_random else ExtraTreesRegressor)(**parameters)
+    family = "RandomForest" if is_random else "ExtraTrees"
+    return getattr(library, family + ("Classifier" if is_class else "Regressor"))(**parameters)
 
 
 def _train_matrix(

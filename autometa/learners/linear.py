@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, TableShape
 from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.dense import DenseEncoder, DenseOptions, Matrix, fit_dense
-from autometa.learners.penalized import Coefficients, SoftmaxFit, ridge_path
+from autometa.learners.penalized import Coefficients, SoftmaxFit, log_softmax, ridge_path
 from autometa.learners.problems import (
     Outputs,
     Problem,
@@ -187,5 +186,5 @@ def _kept_rows(X: Matrix, rng: np.random.Generator) -> NDArray[np.int64]:
 def _prediction(X: Matrix, coefficients: Coefficients, outputs: Outputs) -> NDArray[np.float64]:
     raw = coefficients.apply(X)
     if outputs.kind.is_classification:
-        return np.asarray(softmax(raw, axis=1), dtype=np.float64)
+        return np.asarray(np.exp(log_softmax(raw)), dtype=np.float64)
     return outputs.restored(raw[:, 0])

@@ -9,11 +9,11 @@ Axes: N rows asked about, M rows kept, P columns of the matrix, S classes seen i
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, TableShape
@@ -125,7 +125,8 @@ class NeighborsModel(Model):
         self._arrays = arrays
         self._settings = settings
         self._outputs = outputs
-        self._search = NearestNeighbors(
+        library = import_module("sklearn.neighbors")  # when used: a space is needed before
+        self._search = library.NearestNeighbors(
             metric=settings.text("metric"),
             algorithm="brute" if _is_wide(arrays["rows"]) else "kd_tree",
         ).fit(arrays["rows"] * arrays["factors"])

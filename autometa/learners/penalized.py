@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 Matrix = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -72,7 +72,8 @@ class SoftmaxFit:
             if is_time_up():
                 raise StopIteration
 
-        found = minimize(
+        optimize = import_module("scipy.optimize")  # when used: a space is needed before a fit
+        found = optimize.minimize(
             self._loss_and_slope,
             first.ravel(),
             args=(penalty,),
@@ -90,7 +91,7 @@ class SoftmaxFit:
         matrix = flat.reshape(n_columns + 1, self.n_classes)
         slopes = matrix[:-1]
         raw = self.X @ slopes.astype(np.float32) + matrix[-1].astype(np.float32)
-        logs = log_softmax(raw, axis=1)
+        logs = log_softmax(raw)
         rows = np.arange(n_rows)
         losses = -logs[rows, self.y]
         residual = np.exp(logs)
@@ -103,3 +104,10 @@ class SoftmaxFit:
         gradient[:-1] = self.X.T @ residual + penalty * slopes
         gradient[-1] = residual.sum(axis=0, dtype=np.float64)
         return float(loss / n_rows), gradient.ravel() / n_rows
+
+
+def log_softmax(raw: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """The logarithm of the softmax of each row, without overflow."""
+    centred = raw - raw.max(axis=1, keepdims=True)
+    logs: NDArray[Any] = centred - np.log(np.exp(centred).sum(axis=1, keepdims=True))
+    return logs

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree._tree import NODE_DTYPE, Tree
 
 from autometa.errors import ModelError
 from autometa.learners.bundles import Bundle
@@ -43,7 +43,7 @@ class Forest:
     threshold: NDArray[np.float64]
     missing_left: NDArray[np.uint8]
     leaves: NDArray[np.float32]
-    walkers: tuple[Tree, ...]
+    walkers: tuple[Any, ...]  # of scikit-learn's `Tree`
 
     @property
     def n_trees(self) -> int:
@@ -110,7 +110,7 @@ def forest_of(
     return Forest(n_columns, walkers=_walkers(arrays, n_columns), **arrays)
 
 
-def _leaf_outputs(tree: Tree, outputs: Outputs, prior_rows: float) -> NDArray[np.float32]:
+def _leaf_outputs(tree: Any, outputs: Outputs, prior_rows: float) -> NDArray[np.float32]:
     is_leaf = tree.children_left == _LEAF
     values = tree.value[is_leaf, 0, :]
     if outputs.kind.is_classification:
@@ -120,9 +120,10 @@ def _leaf_outputs(tree: Tree, outputs: Outputs, prior_rows: float) -> NDArray[np
     return np.asarray(values, dtype=np.float32)
 
 
-def _walkers(arrays: dict[str, NDArray[Any]], n_columns: int) -> tuple[Tree, ...]:
+def _walkers(arrays: dict[str, NDArray[Any]], n_columns: int) -> tuple[Any, ...]:
     """scikit-learn's compiled trees over the nodes, their own outputs left empty."""
-    nodes: NDArray[np.void] = np.zeros(len(arrays["left"]), dtype=NODE_DTYPE)
+    library = import_module("sklearn.tree._tree")  # when used: a space is needed before a fit
+    nodes: NDArray[np.void] = np.zeros(len(arrays["left"]), dtype=library.NODE_DTYPE)
     nodes["left_child"] = arrays["left"]
     nodes["right_child"] = arrays["right"]
     nodes["feature"] = arrays["feature"]
@@ -130,9 +131,9 @@ def _walkers(arrays: dict[str, NDArray[Any]], n_columns: int) -> tuple[Tree, ...
     nodes["missing_go_to_left"] = arrays["missing_left"]
     starts = arrays["starts"]
     one_class = np.ones(1, dtype=np.intp)
-    walkers: list[Tree] = []
+    walkers: list[Any] = []
     for first, last in pairwise(starts):
-        walker = Tree(n_columns, one_class, 1)
+        walker = library.Tree(n_columns, one_class, 1)
         part = np.ascontiguousarray(nodes[first:last])
         state = {
             "max_depth": 0,  # asked for only by plotting and decision paths

@@ -71,7 +71,7 @@ def as_numbers(job: Job) -> Job:
     )
 
 
-def _code(value: object, levels: dict[str, int]) -> float:
+def _code(value: Any, levels: dict[str, int]) -> float:
     return float("nan") if pd.isna(value) else float(levels.get(str(value), -1))
 
 

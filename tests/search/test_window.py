@@ -10,7 +10,9 @@ from autometa.search.window import N_BEST, N_TRIALS, bounded
 
 def study_of(n_trials: int) -> optuna.Study:
     study = optuna.create_study()
-    known = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+    known: dict[str, optuna.distributions.BaseDistribution] = {
+        "x": optuna.distributions.FloatDistribution(0.0, 1.0)
+    }
     for i in range(n_trials):
         x = (i * 37 % n_trials) / n_trials
         study.add_trial(optuna.create_trial(params={"x": x}, distributions=known, value=x))

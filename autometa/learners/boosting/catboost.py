@@ -9,12 +9,11 @@ Axes: N rows, S classes seen in training.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import catboost
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
 from autometa.errors import ModelError
@@ -33,6 +32,11 @@ from autometa.spaces import Choice, Config, Float, Int, Parameter, Space, When
 from autometa.tables._base import Features, Sample
 
 _TREES = "trees.cbm"
+
+
+def _library() -> Any:
+    """CatBoost, imported when it is used: a study needs the space long before any fit."""
+    return import_module("catboost")
 
 
 class CatBoostLearner(Learner):
@@ -83,10 +87,10 @@ class CatBoostLearner(Learner):
         bundle, constant = read_model_bundle(folder)
         if constant is not None:
             return constant
-        trees = catboost.CatBoost()
+        trees = _library().CatBoost()
         try:
             trees.load_model(str(folder / _TREES))
-        except catboost.CatBoostError as error:
+        except _library().CatBoostError as error:
             raise ModelError(f"cannot read the trees in {folder}: {error}") from error
         return CatBoostModel(trees, Outputs.of(bundle), bundle.fact("n_steps", int))
 
@@ -94,9 +98,7 @@ class CatBoostLearner(Learner):
 class CatBoostModel(Model):
     """Trees cut at their best round."""
 
-    def __init__(
-        self, trees: catboost.CatBoost, outputs: Outputs, n_steps: int, n_threads: int = -1
-    ) -> None:
+    def __init__(self, trees: Any, outputs: Outputs, n_steps: int, n_threads: int = -1) -> None:
         self._trees = trees
         self._outputs = outputs
         self._n_threads = n_threads
@@ -178,7 +180,7 @@ def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
         "allow_writing_files": False,
         "logging_level": "Silent",
     }
-    trees = catboost.CatBoost(parameters)
+    trees = _library().CatBoost(parameters)
     stop = None if problem.stop is None else _labelled_pool(problem.stop, outputs)
     trees.fit(
         _labelled_pool(problem.train, outputs),
@@ -208,7 +210,7 @@ def _loss_name(outputs: Outputs) -> str:
     return "Logloss" if outputs.n_seen == 2 else "MultiClass"
 
 
-def _labelled_pool(sample: Sample, outputs: Outputs) -> catboost.Pool:
+def _labelled_pool(sample: Sample, outputs: Outputs) -> Any:
     target: NDArray[Any] = sample.target
     if not outputs.kind.is_classification:
         target = outputs.standardized(sample.target.astype(np.float64))
@@ -219,13 +221,14 @@ def _pool(
     features: Features,
     target: NDArray[Any] | None = None,
     weights: NDArray[np.float64] | None = None,
-) -> catboost.Pool:
+) -> Any:
     """The rows as CatBoost takes them fastest.
 
     Pandas categories are hashed once a level: 15 times quicker than codes or strings cell by cell.
     """
     if features.codes.shape[1] == 0:
-        return catboost.Pool(features.numbers, label=target, weight=weights)
+        return _library().Pool(features.numbers, label=target, weight=weights)
+    pandas = import_module("pandas")  # CatBoost depends on it
     columns: dict[str, Any] = {
         f"number_{i}": column for i, column in enumerate(features.numbers.T)
     }
@@ -234,4 +237,4 @@ def _pool(
         levels = pandas.Index([str(level) for level in range(n_levels + 1)])
         columns[name] = pandas.Categorical.from_codes(codes, categories=levels)
     frame = pandas.DataFrame(columns)
-    return catboost.Pool(frame, label=target, weight=weights, cat_features=names)
+    return _library().Pool(frame, label=target, weight=weights, cat_features=names)

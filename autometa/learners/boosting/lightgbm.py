@@ -10,12 +10,11 @@ Axes: N rows, S classes seen in training.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
-from lightgbm.callback import CallbackEnv, EarlyStopException
 from numpy.typing import NDArray
 
 from autometa.errors import ModelError
@@ -39,6 +38,11 @@ _OBJECTIVES = {
     TaskKind.MULTICLASS: "multiclass",
     TaskKind.REGRESSION: "regression",
 }
+
+
+def _library() -> Any:
+    """LightGBM, imported when it is used: a study needs the space long before any fit."""
+    return import_module("lightgbm")
 
 
 class LightGBMLearner(Learner):
@@ -92,7 +96,7 @@ class LightGBMLearner(Learner):
         try:
             text = (folder / _BOOSTER).read_text(encoding="utf-8")
             model = LightGBMModel(text, Outputs.of(bundle), bundle.fact("n_steps", int))
-        except (OSError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
+        except (OSError, UnicodeDecodeError, _library().basic.LightGBMError) as error:
             raise ModelError(f"cannot read the booster in {folder}: {error}") from error
         return model
 
@@ -102,7 +106,7 @@ class LightGBMModel(Model):
 
     def __init__(self, text: str, outputs: Outputs, n_steps: int, n_threads: int = 0) -> None:
         self._text = text
-        self._booster = lightgbm.Booster(model_str=text)
+        self._booster = _library().Booster(model_str=text)
         self._outputs = outputs
         self._n_threads = n_threads
         self.n_steps = n_steps
@@ -139,7 +143,7 @@ class _RoundWatch:
         self.best_round = 0
         self._best_loss = math.inf
 
-    def __call__(self, env: CallbackEnv) -> None:
+    def __call__(self, env: Any) -> None:
         step = env.iteration + 1
         results = env.evaluation_result_list
         if results:
@@ -151,7 +155,7 @@ class _RoundWatch:
         else:
             self.best_round = step
         if step - self.best_round >= self._patience or self._monitor.is_time_up():
-            raise EarlyStopException(self.best_round - 1, [])
+            raise _library().callback.EarlyStopException(self.best_round - 1, [])
 
 
 def _boost(settings: Settings, problem: Problem) -> LightGBMModel:
@@ -163,7 +167,7 @@ def _boost(settings: Settings, problem: Problem) -> LightGBMModel:
     # patience in units of what a round moves: 50 rounds at a rate of 0.05
     patience = round(min(max(2.5 / settings.real("learning_rate"), 20), 150))
     watch = _RoundWatch(context.monitor, patience, outputs.spread)
-    booster = lightgbm.train(
+    booster = _library().train(
         parameters, data, num_boost_round=n_rounds, valid_sets=valid, callbacks=[watch]
     )
     n_steps = max(watch.best_round, 1)
@@ -209,12 +213,12 @@ def _dataset(
     sample: Sample,
     problem: Problem,
     parameters: dict[str, Any],
-    reference: lightgbm.Dataset | None = None,
-) -> lightgbm.Dataset:
+    reference: Any = None,
+) -> Any:
     is_class = problem.outputs.kind.is_classification
     values = sample.target.astype(np.float64)
     n_numbers, n_codes = sample.features.numbers.shape[1], sample.features.codes.shape[1]
-    return lightgbm.Dataset(
+    return _library().Dataset(
         _matrix(sample.features),
         label=values if is_class else problem.outputs.standardized(values),
         weight=sample.weights,

@@ -1,0 +1,1 @@
+"""What a person runs: tuning, predicting, estimators, reports. Joins the core and the store."""
