@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autometa.records import TrialRecord, TrialState
+from autometa.spaces import Config
 from autometa.studies.asking import Asked, Asker
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate, with_outcome
@@ -23,13 +24,19 @@ from autometa.studies.proposers import Proposers
 # in deterministic studies up to this many trials run before the first of them is told
 LAG = 4
 # a trial may take this share of the time budget, so that a study tries several learners
-TRIAL_SHARE = 0.35
+TRIAL_SHARE = 0.25
 # a trial still running this long after its deadline hangs: its worker is ended
 GRACE_S = 2.0
 # without a time budget a trial hangs when it takes this many times the longest finished one
 HANG_FACTOR, HANG_FLOOR_S = 20.0, 1800.0
-# a config is not started when its learner's trials take more than this many times what is left
-_LATEST_START = 2.0
+# a config is not started when it is expected to take more than this many times what it may
+_MOST_OVERDRAFT = 1.2
+# in the last part of the budget no config is started whose seconds nothing tells
+_UNTIMED_SHARE = 0.15
+# how trials end whose seconds tell what a config takes, or at least takes
+_TIMED = (TrialState.COMPLETE, TrialState.TIMED_OUT)
+# after so many configs that would take too long the last one is tried all the same
+_MOST_ASKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class _Running:
 class SearchLoop:
     """One search. `on_record` hears of every finished trial, `on_tick` of every turn of the loop.
 
+    `relative_cost` compares the configs of one learner, see `Learner.relative_cost`.
     `records` are all trials told so far, those of an earlier run of the study included.
     """
 
@@ -65,6 +73,7 @@ class SearchLoop:
     on_record: Callable[[TrialRecord], None]
     on_tick: Callable[[tuple[str, ...]], None]
     is_interrupted: Callable[[], bool]
+    relative_cost: Callable[[str, Config], float]
     stop_reason: str | None = None
     _running: dict[Future[TrialRecord], _Running] = field(default_factory=dict)
     _waiting: dict[int, TrialRecord] = field(default_factory=dict)
@@ -116,24 +125,39 @@ class SearchLoop:
         return all(run.unit.number > needed for run in self._running.values())
 
     def _ask(self) -> Asked | None:
-        """The next config that can be expected to finish; None if there is none in a few asks."""
-        for _ in range(8):
+        """The next config that can be expected to finish; None if it is too late for any."""
+        for _ in range(_MOST_ASKS):
             asked = self.asker.ask()
-            if self._is_affordable(asked.learner):
+            if self._is_affordable(asked):
                 return asked
             self.asker.discard(asked.number)
-        return None
+        return self.asker.ask() if not self._is_late() else None
 
-    def _is_affordable(self, learner: str) -> bool:
-        left_s = self.limits.end.left_s()
-        if self.limits.n_trials is not None or left_s == float("inf"):
+    def _is_late(self) -> bool:
+        budget_s = self.limits.budget_s
+        return budget_s is not None and self._soft_end().left_s() < _UNTIMED_SHARE * budget_s
+
+    def _is_affordable(self, asked: Asked) -> bool:
+        budget_s = self.limits.budget_s
+        if self.limits.n_trials is not None or budget_s is None:
             return True
-        took = sorted(
-            record.duration_s
-            for record in self.records
-            if record.learner == learner and record.state is TrialState.COMPLETE
+        expected_s = self._expected_s(asked)
+        if expected_s is None:
+            return not self._is_late()
+        may_s = min(self._soft_end().left_s(), TRIAL_SHARE * budget_s)
+        return expected_s <= _MOST_OVERDRAFT * may_s
+
+    def _expected_s(self, asked: Asked) -> float | None:
+        """Seconds the config will take, by the learner's earlier trials, else by all of them."""
+        timed = [r for r in self.records if r.state in _TIMED]
+        of_learner = [record for record in timed if record.learner == asked.learner]
+        rates = sorted(
+            record.duration_s / self.relative_cost(record.learner, record.config)
+            for record in of_learner or timed
         )
-        return left_s > 0 and (not took or took[len(took) // 2] <= _LATEST_START * left_s)
+        if not rates:
+            return None
+        return rates[len(rates) // 2] * self.relative_cost(asked.learner, asked.config)
 
     def _unit(self, asked: Asked) -> WorkUnit:
         limits = self.limits

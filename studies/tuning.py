@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from autometa.errors import OptionError
+from autometa.learners import find_learner
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord, TrialState
 from autometa.search.sampling import make_sampler
@@ -180,6 +181,7 @@ class _Run:
             on_record=keep,
             on_tick=tick,
             is_interrupted=self.wish,
+            relative_cost=lambda learner, config: find_learner(learner).relative_cost(config),
         )
         try:
             loop.run()

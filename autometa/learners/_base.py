@@ -106,6 +106,14 @@ class Learner(ABC):
     def space(self, shape: TableShape) -> Space:
         """The settings to search for a table of this shape."""
 
+    def relative_cost(self, config: Config) -> float:
+        """How long a fit of `config` takes beside LightGBM's defaults, as far as settings tell.
+
+        A study expects as much of configs that it has not timed.
+        """
+        del config
+        return 1.0
+
     @abstractmethod
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext

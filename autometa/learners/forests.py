@@ -66,6 +66,11 @@ class ForestsLearner(Learner):
             )
         return Space(settings)
 
+    def relative_cost(self, config: Config) -> float:
+        """Trees times the columns looked at for each split."""
+        settings = Settings(config)
+        return settings.whole("n_trees") * settings.real("max_features") / 30
+
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
     ) -> Model:

@@ -62,6 +62,11 @@ class LinearLearner(Learner):
         )
         return Space(settings + code_settings)
 
+    def relative_cost(self, config: Config) -> float:
+        """Much the same for all settings."""
+        del config
+        return 0.5
+
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
     ) -> Model:

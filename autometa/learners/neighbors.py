@@ -63,6 +63,11 @@ class NeighborsLearner(Learner):
         )
         return Space(settings + code_settings)
 
+    def relative_cost(self, config: Config) -> float:
+        """Much the same for all settings."""
+        del config
+        return 0.2
+
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
     ) -> Model:

@@ -22,13 +22,13 @@ class _Place:
     package: str
 
 
-# strongest default first: the order in which a short study tries them
+# the order in which a study tries them: cheap and strong first, so that short ones see several
 _PLACES = {
     "lightgbm": _Place("autometa.learners.boosting.lightgbm", "LightGBMLearner", "lightgbm"),
+    "linear": _Place("autometa.learners.linear", "LinearLearner", "scipy"),
     "catboost": _Place("autometa.learners.boosting.catboost", "CatBoostLearner", "catboost"),
     "network": _Place("autometa.learners.network", "NetworkLearner", "torch"),
     "forests": _Place("autometa.learners.forests", "ForestsLearner", "sklearn"),
-    "linear": _Place("autometa.learners.linear", "LinearLearner", "scipy"),
     "neighbors": _Place("autometa.learners.neighbors", "NeighborsLearner", "sklearn"),
 }
 # never searched: what a study saves when nothing else finished

@@ -79,6 +79,12 @@ class LightGBMLearner(Learner):
         )
         return Space(number_settings + code_settings)
 
+    def relative_cost(self, config: Config) -> float:
+        """Rounds grow as the rate falls, and a round with its leaves; both less than in step."""
+        settings = Settings(config)
+        leaves = settings.whole("num_leaves") / 16
+        return float((0.04 / settings.real("learning_rate")) ** 0.7 * leaves**0.5)
+
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
     ) -> Model:

@@ -36,6 +36,7 @@ def fit_network(
     Runs on the CPU with as many threads as torch has: the worker process sets them. Raises
     `LearnerError` if the loss diverges at once.
     """
+    train, stop = _telling_rows(train, stop, context.target)
     shape = _shape_of(train, context.target)
     whole = network_space(shape).complete(config)
     settings = Settings.from_config(whole)
@@ -51,6 +52,28 @@ def fit_network(
     sharpness = 1.0 if scorer is None else scorer.sharpness(module)
     module.requires_grad_(requires_grad=False)
     return NetworkModel(inputs, module, Reading(sharpness, scale), n_steps)
+
+
+def _telling_rows(
+    train: Sample, stop: Sample | None, target: Target
+) -> tuple[Sample, Sample | None]:
+    """Rows that weigh something, and of the stop rows those of classes that training can learn.
+
+    A class that only stop rows have would make the untrained network look best.
+    """
+    train = _weighing(train)
+    if stop is None:
+        return train, None
+    stop = _weighing(stop)
+    if not target.kind.is_classification:
+        return train, stop
+    return train, stop.take(np.flatnonzero(np.isin(stop.target, np.unique(train.target))))
+
+
+def _weighing(rows: Sample) -> Sample:
+    if rows.weights is None or not rows.weights.any():
+        return rows
+    return rows.take(np.flatnonzero(rows.weights > 0))
 
 
 def _shape_of(train: Sample, target: Target) -> TableShape:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 from autometa.learners._base import FitContext, Learner, Model, TableShape
-from autometa.learners.network.settings import network_space
+from autometa.learners.network.settings import network_space, relative_cost
 from autometa.spaces import Config, Space
 from autometa.tables._base import Sample
 
@@ -20,6 +20,10 @@ class NetworkLearner(Learner):
     def space(self, shape: TableShape) -> Space:
         """The settings, with defaults by rows, numbers and kind of target."""
         return network_space(shape)
+
+    def relative_cost(self, config: Config) -> float:
+        """By epochs, width, depth and members."""
+        return relative_cost(config)
 
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
