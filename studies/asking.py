@@ -6,6 +6,7 @@ written once, to our store and to Optuna's own tables beside it (`trial_mirror`)
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from optuna.trial import TrialState as OptunaState
 
 from autometa.priors._base import ProposedConfig
 from autometa.records import TrialRecord, TrialState
-from autometa.search.spaces import distributions, suggest, to_params
+from autometa.search.spaces import LEARNER, distributions, suggest, to_params
 from autometa.spaces import Config, Space
 
 _SEARCH = "search"
@@ -24,12 +25,13 @@ _SEARCH = "search"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A config to try next."""
+    """A config to try next; `is_repeated` if the study has asked for it before."""
 
     number: int
     learner: str
     config: Config
     origin: str
+    is_repeated: bool = False
 
 
 class Asker:
@@ -53,9 +55,9 @@ class Asker:
         for record in _without_gaps(history):
             lost = optuna.trial.create_trial(state=OptunaState.FAIL)
             self._study.add_trial(lost if record is None else self.frozen(record))
-        tried = [(record.learner, dict(record.config)) for record in history]
+        self._tried = {_key(record.learner, record.config) for record in history}
         for proposed in first:
-            if (proposed.learner, dict(proposed.config)) not in tried:
+            if _key(proposed.learner, proposed.config) not in self._tried:
                 self._study.enqueue_trial(
                     to_params(proposed.learner, proposed.config),
                     user_attrs={"origin": proposed.origin},
@@ -69,12 +71,30 @@ class Asker:
     def _n_enqueued(self) -> int:
         return len(self._study.get_trials(deepcopy=False, states=(OptunaState.WAITING,)))
 
-    def ask(self) -> Asked:
-        """The next config: one proposed first if any is left, else the sampler's."""
+    @property
+    def has_proposed(self) -> bool:
+        """Whether a config proposed first is still to be tried."""
+        return self._n_enqueued() > 0
+
+    def ask(self, learner: str | None = None) -> Asked:
+        """The next config: one proposed first if any is left, else the sampler's for `learner`.
+
+        Without `learner` the sampler chooses that as well.
+        """
+        if learner is not None and not self.has_proposed:
+            self._study.enqueue_trial({LEARNER: learner})
         trial = self._study.ask()
-        learner, config = suggest(trial, self._spaces)
+        chosen, config = suggest(trial, self._spaces)
         self._waiting[trial.number] = trial
-        return Asked(trial.number, learner, config, trial.user_attrs.get("origin", _SEARCH))
+        asked = Asked(
+            trial.number,
+            chosen,
+            config,
+            trial.user_attrs.get("origin", _SEARCH),
+            is_repeated=_key(chosen, config) in self._tried,
+        )
+        self._tried.add(_key(chosen, config))
+        return asked
 
     def discard(self, number: int) -> None:
         """Take back a config that was asked for and will not be tried."""
@@ -100,6 +120,10 @@ class Asker:
             intermediate_values=dict(enumerate(record.fold_losses)),
             user_attrs={"origin": record.origin, "state": record.state.value},
         )
+
+
+def _key(learner: str, config: Config) -> str:
+    return json.dumps([learner, dict(config)], sort_keys=True)
 
 
 def _optuna_state(state: TrialState) -> OptunaState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ from autometa.records import TrialRecord, TrialState
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import Workspace
 
-# candidates beyond these best trials have never been chosen in our runs, and cost memory
-_MAX_CANDIDATES = 50
+# the candidates: near-copies of the leader crowd out other kinds, which the ensemble gains from
+_BEST_OF_ALL, _BEST_OF_LEARNER = 20, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,20 @@ def build_ensemble(
 
 
 def _candidates(workspace: Workspace, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best complete trials, and the best one of every learner."""
+    """The best complete trials of every learner, and the best of all."""
     usable = [
         record
         for record in records
         if record.state is TrialState.COMPLETE and workspace.has_trial(record.number)
     ]
     usable.sort(key=lambda record: (_loss(record), record.number))
-    best_of = {record.learner: record for record in reversed(usable)}
-    first = usable[:_MAX_CANDIDATES]
-    return first + [record for record in best_of.values() if record not in first]
+    taken: Counter[str] = Counter()
+    chosen: list[TrialRecord] = []
+    for place, record in enumerate(usable):
+        taken[record.learner] += 1
+        if place < _BEST_OF_ALL or taken[record.learner] <= _BEST_OF_LEARNER:
+            chosen.append(record)
+    return chosen
 
 
 def _loss(record: TrialRecord) -> float:

@@ -8,12 +8,14 @@ time as the budget a free worker gets the next config at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autometa.records import TrialRecord, TrialState
+from autometa.search.allocation import Allocation
 from autometa.spaces import Config
 from autometa.studies.asking import Asked, Asker
 from autometa.studies.budget import Deadline
@@ -35,8 +37,8 @@ _MOST_OVERDRAFT = 1.2
 _UNTIMED_SHARE = 0.15
 # how trials end whose seconds tell what a config takes, or at least takes
 _TIMED = (TrialState.COMPLETE, TrialState.TIMED_OUT)
-# after so many configs that would take too long the last one is tried all the same
-_MOST_ASKS = 10
+# so many configs of a learner in a row may be known already or take too long
+_MOST_REFUSALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class SearchLoop:
     on_tick: Callable[[tuple[str, ...]], None]
     is_interrupted: Callable[[], bool]
     relative_cost: Callable[[str, Config], float]
+    allocation: Allocation
     stop_reason: str | None = None
     _running: dict[Future[TrialRecord], _Running] = field(default_factory=dict)
     _waiting: dict[int, TrialRecord] = field(default_factory=dict)
@@ -125,13 +128,38 @@ class SearchLoop:
         return all(run.unit.number > needed for run in self._running.values())
 
     def _ask(self) -> Asked | None:
-        """The next config that can be expected to finish; None if it is too late for any."""
-        for _ in range(_MOST_ASKS):
-            asked = self.asker.ask()
-            if self._is_affordable(asked):
+        """The next config that is new and can be expected to finish.
+
+        If none of many is, the first new one, for a trial cut short still tells something; late in
+        the budget, or if the spaces are exhausted, None.
+        """
+        refused: Counter[str] = Counter()
+        fallback: Asked | None = None
+        while (learner := self._choose_learner(refused)) is not None:
+            asked = self.asker.ask(learner)
+            if not asked.is_repeated and self._is_affordable(asked):
+                if fallback is not None:
+                    self.asker.discard(fallback.number)
                 return asked
-            self.asker.discard(asked.number)
-        return self.asker.ask() if not self._is_late() else None
+            refused[asked.learner] += 1
+            if fallback is None and not asked.is_repeated and not self._is_late():
+                fallback = asked
+            else:
+                self.asker.discard(asked.number)
+        return fallback
+
+    def _choose_learner(self, refused: Mapping[str, int]) -> str | None:
+        """By the shares earned, running trials counted in; none that was refused too often."""
+        extra: Counter[str] = Counter()
+        typical = self._typical_cost()
+        for run in self._running.values():
+            extra[run.unit.learner] += typical
+        given_up = {learner for learner, n in refused.items() if n >= _MOST_REFUSALS}
+        return self.allocation.choose(self.records, extra, given_up)
+
+    def _typical_cost(self) -> float:
+        costs = sorted(self.allocation.cost(record) for record in self.records)
+        return costs[len(costs) // 2] if costs else 1.0
 
     def _is_late(self) -> bool:
         budget_s = self.limits.budget_s

@@ -19,6 +19,7 @@ from autometa.errors import OptionError
 from autometa.learners import find_learner
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord, TrialState
+from autometa.search.allocation import Allocation
 from autometa.search.sampling import make_sampler
 from autometa.storage import Store
 from autometa.storage.records import StudyStatus
@@ -181,6 +182,7 @@ class _Run:
             on_record=keep,
             on_tick=tick,
             is_interrupted=self.wish,
+            allocation=self._allocation(baseline),
             relative_cost=lambda learner, config: find_learner(learner).relative_cost(config),
         )
         try:
@@ -197,6 +199,17 @@ class _Run:
         first = proposers.configs.propose_configs(request)
         record_proposals(self.store, study.record.id, first)
         return Asker(setting.spaces, make_sampler(self.options.seed), first, self.records)
+
+    def _allocation(self, baseline: Baseline) -> Allocation:
+        """Shares of the measured seconds; of expected ones where trials are the budget."""
+        is_counted = self.options.n_trials is not None
+
+        def cost(record: TrialRecord) -> float:
+            if is_counted:
+                return find_learner(record.learner).relative_cost(record.config)
+            return record.duration_s
+
+        return Allocation(self.options.learner_names, baseline.loss, cost)
 
     def _limits(self) -> Limits:
         budget_s = self.options.budget_s

@@ -43,6 +43,9 @@ class NeverPrune(NeverPolicy):
         return NeverPolicy()
 
 
+_NEVER = NeverPolicy()
+
+
 @dataclass(frozen=True, slots=True)
 class CurveLimits:
     """What a curve of one learner on one fold must have reached.
@@ -63,30 +66,45 @@ class CurveLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class FoldPolicy:
-    """A snapshot of a study: the best trial, the middling ones, and the learners' usual curves.
+class FoldStandard:
+    """What one learner's trials have reached: its best trial, the middling ones, and the noise.
 
     `best` are the best trial's fold losses. `medians[k]` is the median over trials of the mean of
     the first k + 1 fold losses. `noise` is the standard deviation of one fold's difference between
     two trials around their mean difference.
     """
 
-    best: tuple[float, ...] = ()
-    medians: tuple[float, ...] = ()
-    noise: float = 0.0
-    n_noises: float = 1.0
-    limits: Mapping[tuple[str, int], CurveLimits] = field(default_factory=dict)
+    best: tuple[float, ...]
+    medians: tuple[float, ...]
+    noise: float
 
-    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+    def is_missed(self, fold_losses: Sequence[float], n_noises: float) -> bool:
         """Whether the mean is behind the best trial's by more than noise, and below the median."""
-        del learner
         k = len(fold_losses)
         if not 0 < k < len(self.best):  # after the last fold there is no time left to save
             return False
         mean = float(np.mean(fold_losses))
-        margin = self.n_noises * self.noise / k**0.5
+        margin = n_noises * self.noise / k**0.5
         is_behind = not mean <= float(np.mean(self.best[:k])) + margin
         return is_behind and not mean <= self.medians[k - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldPolicy:
+    """A snapshot of a study: what each learner's trials have reached, and its usual curves.
+
+    Learners are compared with themselves only: the ensemble wants good models of every kind, and
+    how much of the search a weak learner gets is the allocation's to say.
+    """
+
+    standards: Mapping[str, FoldStandard] = field(default_factory=dict)
+    n_noises: float = 1.0
+    limits: Mapping[tuple[str, int], CurveLimits] = field(default_factory=dict)
+
+    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+        """Whether the trial misses its learner's standard."""
+        standard = self.standards.get(learner)
+        return standard is not None and standard.is_missed(fold_losses, self.n_noises)
 
     def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
         """Whether the fold's curve is well above what the learner's other configs had by then."""
@@ -100,12 +118,11 @@ class FoldPolicy:
 
 @dataclass(frozen=True, slots=True)
 class FoldPruner:
-    """Prunes a trial that is behind the best by more than noise and worse than the median.
+    """Prunes a trial that is behind its learner's best by more than noise and below its median.
 
     Within a fold it prunes a curve that, past half of the learner's usual length, is worse by
     `n_spreads` interquartile ranges than the median of the learner's curves in half as many steps.
-    Nothing is pruned before `n_startup_trials` trials are complete, nor in a fold before as many
-    curves of the learner are.
+    Nothing is pruned before `n_startup_trials` trials of the learner are complete.
     """
 
     n_startup_trials: int = 5  # as Optuna's MedianPruner
@@ -114,21 +131,28 @@ class FoldPruner:
 
     def policy(self, trials: Sequence[TrialRecord]) -> FoldPolicy | NeverPolicy:
         """A snapshot for the next trial."""
+        tried = [trial for trial in trials if not trial.state.is_failure]
+        standards: dict[str, FoldStandard] = {}
+        for learner in sorted({trial.learner for trial in tried}):
+            standard = self._standard([trial for trial in tried if trial.learner == learner])
+            if standard is not None:
+                standards[learner] = standard
+        return FoldPolicy(standards, self.n_noises, self._limits(tried)) if standards else _NEVER
+
+    def _standard(self, tried: Sequence[TrialRecord]) -> FoldStandard | None:
+        """What one learner's trials have reached, once enough of them are complete."""
         complete = [
             trial
-            for trial in trials
+            for trial in tried
             if trial.state is TrialState.COMPLETE and np.isfinite(trial.fold_losses).all()
         ]
         if len(complete) < self.n_startup_trials:
-            return NeverPolicy()
+            return None
         best = min(complete, key=lambda trial: (float(np.mean(trial.fold_losses)), trial.number))
-        tried = [trial for trial in trials if not trial.state.is_failure]
-        return FoldPolicy(
+        return FoldStandard(
             best.fold_losses,
             _medians([trial.fold_losses for trial in tried], len(best.fold_losses)),
             _noise([trial.fold_losses for trial in complete], best.fold_losses),
-            self.n_noises,
-            self._limits(tried),
         )
 
     def _limits(self, trials: Sequence[TrialRecord]) -> dict[tuple[str, int], CurveLimits]:

@@ -69,7 +69,7 @@ def test_better_than_the_median_goes_on() -> None:
     """A trial behind the best by more than noise goes on while it is in the better half."""
     policy = FoldPruner().policy(noisy_trials([1.0, 1.4, 1.5, 1.6, 1.7, 1.8], noise=1e-4))
     assert isinstance(policy, FoldPolicy)
-    best = policy.best[0]
+    best = policy.standards["trees"].best[0]
     assert not policy.is_hopeless_after_fold("trees", [best + 0.3])
     assert policy.is_hopeless_after_fold("trees", [best + 0.9])
 
