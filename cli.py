@@ -133,6 +133,7 @@ _budget_options = _together(
 
 _study_options = _together(
     click.option("--output", metavar="FOLDER", help="Where the model goes. [<data>_model]"),
+    click.option("--overwrite", is_flag=True, help="Even over a model of another table."),
     click.option("--store", metavar="URL", help="The database of results. [see 'store path']"),
     click.option("--metric", metavar="M", help="What to optimise. [log_loss, or rmse]"),
     click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]"),
@@ -229,11 +230,10 @@ def predict(
     from autometa.studies.sources import open_source
 
     source = open_source(data, sql)
-    if output == "-":
-        predict_to(sys.stdout.buffer, folder, source, reading_options(words))
-        return
-    n_rows = predict_to(Path(output), folder, source, reading_options(words))
-    click.echo(f"{n_rows} predictions in {output}", err=True)
+    place = sys.stdout.buffer if output == "-" else Path(output)
+    n_rows = predict_to(place, folder, source, reading_options(words), _say_note)
+    if output != "-":
+        click.echo(f"{n_rows} predictions in {output}", err=True)
 
 
 @cli.group(cls=_Nouns)
@@ -326,7 +326,14 @@ def store_path(store: str | None) -> None:
     click.echo(store_place(store))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+# with interspersed options click would eat the `--` that a benchmark's own parser needs
+@cli.command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+    }
+)
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str | None, arguments: tuple[str, ...]) -> None:
@@ -366,6 +373,10 @@ def _process_start() -> float:
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (created - psutil.boot_time())
     # a clock set meanwhile must not eat the budget: starting up takes seconds, not minutes
     return time.monotonic() - min(max(age_s, 0.0), 30.0)
+
+
+def _say_note(text: str) -> None:
+    click.echo(f"note: {text}", err=True)
 
 
 def _talk() -> Console:

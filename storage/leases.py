@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from autometa.errors import StoreError
 from autometa.storage.records import Owner, StudyStatus, utc_now
@@ -101,6 +101,17 @@ def release(connection: Connection, study_id: str, owner: Owner) -> None:
     connection.execute(
         update(StudyRow).where(_is_owned(study_id, owner)).values(owner_values(None))
     )
+
+
+def finish(connection: Connection, study_id: str, owner: Owner, values: dict[str, Any]) -> bool:
+    """Set a study's last values and give it back; False if it is another's by now."""
+    is_nobodys = and_(StudyRow.id == study_id, StudyRow.owner_host.is_(None))
+    ended = connection.execute(
+        update(StudyRow)
+        .where(or_(_is_owned(study_id, owner), is_nobodys))
+        .values(values | owner_values(None))
+    )
+    return ended.rowcount == 1
 
 
 def _is_owned(study_id: str, owner: Owner) -> Any:

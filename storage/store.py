@@ -166,8 +166,12 @@ class Store:
         status: StudyStatus,
         best_loss: float | None = None,
         baseline_loss: float | None = None,
-    ) -> None:
-        """Say how a study ended, and give it back. A loss of None stays what it was."""
+        owner: Owner | None = None,
+    ) -> bool:
+        """Say how a study ended, and give it back. A loss of None stays what it was.
+
+        Changes nothing, and returns False, if the study is another process's by now.
+        """
         now = utc_now()
         values: dict[str, Any] = leases.owner_values(None)
         values |= {"status": status.value, "updated_at": now, "finished_at": now}
@@ -175,7 +179,7 @@ class Store:
         values |= {name: loss for name, loss in losses.items() if loss is not None}
         with writing(self._engine) as connection:
             study_rows.select_study(connection, study_id)
-            connection.execute(update(StudyRow).where(StudyRow.id == study_id).values(values))
+            return leases.finish(connection, study_id, owner or leases.this_process(), values)
 
     def add_trial(self, study_id: str, trial: TrialRecord) -> None:
         """Keep a finished trial, whole or not at all; one whose number is known is ignored.

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+from loky.process_executor import (
+    BrokenProcessPool,
+    ProcessPoolExecutor,
+    ShutdownExecutorError,
+)
 from threadpoolctl import threadpool_limits
 
 from autometa.studies import worker
@@ -123,13 +127,15 @@ class WorkerExecutor:
         return sum(slot.is_free for slot in self._slots)
 
     def submit(self, run: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        """Give the unit to a free worker; one that died or still warms up is seen to first."""
+        """Give the unit to a free worker; one that died is replaced first."""
         slot = next((slot for slot in self._slots if slot.is_free), None)
         if slot is None:
             raise RuntimeError("no worker is free")
-        if slot.future is not None and slot.future.exception() is not None:
+        try:
+            return slot.submit(run, unit)
+        except BrokenProcessPool:  # it died under its last unit, or since
             slot.restart()
-        return slot.submit(run, unit)
+            return slot.submit(run, unit)
 
     def end(self, future: Future[Result]) -> None:
         """Kill the worker that runs this unit; a new one takes its place."""
@@ -155,10 +161,11 @@ def _pass_on(inner: Future[Result], outer: Future[Result]) -> None:
     failure = inner.exception()
     if failure is None:
         outer.set_result(inner.result())
-    elif isinstance(failure, TerminatedWorkerError):
+    elif isinstance(failure, BrokenProcessPool | ShutdownExecutorError):
         codes = re.findall(r"(?:EXIT|SIG\w+|UNKNOWN)\((-?\d+)\)", str(failure))
         is_memory = str(worker.MEMORY_EXIT_CODE) in codes or "-9" in codes
-        why = "it passed its memory limit" if is_memory else f"exit codes {', '.join(codes)}"
+        why = f"exit codes {', '.join(codes)}" if codes else type(failure).__name__
+        why = "it passed its memory limit" if is_memory else why
         outer.set_exception(WorkerEndedError(f"the worker ended: {why}", is_memory))
     else:
         outer.set_exception(failure)

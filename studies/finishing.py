@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from autometa.priors._base import StartProposer
 from autometa.records import TrialRecord, TrialState
 from autometa.search.pruning import NeverPolicy
 from autometa.storage import Store
@@ -16,8 +17,9 @@ from autometa.studies.budget import Deadline
 from autometa.studies.ensembling import Ensemble, build_ensemble
 from autometa.studies.evaluation import WorkUnit, evaluate
 from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.final_fit import fit_members
 from autometa.studies.judging import Judgement, JudgeUnit, judge, save_test
-from autometa.studies.model_folder import ModelParts, write_model
+from autometa.studies.model_folder import Member, ModelParts, is_model, write_model
 from autometa.studies.opening import OpenStudy
 from autometa.studies.options import TuneOptions
 from autometa.studies.results import MemberSummary, TuneResult
@@ -41,6 +43,7 @@ class Finish:
     store: Store
     executor: Executor
     baseline: Baseline
+    start: StartProposer | None
     started: float
     end: Deadline
     notes: list[str] = field(default_factory=list)
@@ -53,16 +56,33 @@ class Finish:
         If no trial finished, the model is the baseline, and a note says so.
         """
         ensemble = build_ensemble(self.study.workspace, records, self.options.max_members)
+        is_baseline = ensemble is None
         if ensemble is None:
             ensemble = self._baseline_ensemble(records)
         schema = self.setting.table.schema
-        parts = ModelParts(schema, ensemble.members, ensemble.temperature, {})
-        judgement = self._judge(parts)
+        parts = ModelParts(schema, self._final_members(ensemble), ensemble.temperature, {})
+        judgement = self._judge(parts, ensemble)
         result = self._result(ensemble, judgement, records, is_interrupted, output.resolve())
+        if is_baseline and is_model(output):
+            self.notes.append(f"the model in {output} is left as it was")
+            return replace(result, notes=tuple(self.notes), model=None)
         card = _card(result, self.setting, self.options)
         write_model(output, replace(parts, card=card, trials=records))
         self._remember(result)
         return replace(result, elapsed_s=self._elapsed_s())
+
+    def _final_members(self, ensemble: Ensemble) -> tuple[Member, ...]:
+        """The members as they are, or fitted on all rows where the splits left some untrained."""
+        if not self.setting.plan.leaves_rows_untrained:
+            return ensemble.members
+        finish_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)
+        return fit_members(
+            ensemble.members,
+            self.study.workspace,
+            self.executor,
+            self.end.earlier(finish_s),
+            self.start,
+        )
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started
@@ -79,18 +99,20 @@ class Finish:
             raise RuntimeError("the baseline itself could not be fitted")
         return ensemble
 
-    def _judge(self, parts: ModelParts) -> Judgement:
-        """Have a worker judge the model; without a verdict in time, say so and go on."""
+    def _judge(self, parts: ModelParts, ensemble: Ensemble) -> Judgement:
+        """Have a worker judge the model; without a verdict in time, say so and go on.
+
+        The columns are judged by the first fold's models, on rows that they never saw.
+        """
         has_test = self.setting.test is not None
         if self.setting.test is not None:
             save_test(self.study.workspace, self.setting.test)
-        members = tuple(replace(member, folds=member.folds[:1]) for member in parts.members)
+        members = tuple(replace(member, folds=member.folds[:1]) for member in ensemble.members)
         latest = min(self.end.earlier(_WRITING_S).at, Deadline.after(_IMPORTANCE_S).at)
         unit = JudgeUnit(
             workspace=self.study.workspace.folder,
-            whole=self._staged("whole", parts),
+            whole=self._staged("whole", parts) if has_test else None,
             first_fold=self._staged("first_fold", replace(parts, members=members)),
-            has_test=has_test,
             deadline=Deadline(latest),
         )
         grace_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)

@@ -25,13 +25,13 @@ _IMPORTANCE_ROWS = 1000
 class JudgeUnit:
     """Two staged models: the whole one, and one of the first fold's models only.
 
-    The latter is judged on the rows that its fold scored, which it never saw.
+    The latter is judged on the rows that its fold scored, which it never saw; the former on the
+    test rows, and is None without any.
     """
 
     workspace: Path
-    whole: Path
+    whole: Path | None
     first_fold: Path
-    has_test: bool
     deadline: Deadline
 
 
@@ -56,7 +56,7 @@ def save_test(workspace: Workspace, test: PreparedRows) -> None:
 def judge(unit: JudgeUnit) -> Judgement:
     """Score the test rows first, then the columns until the deadline."""
     workspace = Workspace(unit.workspace)
-    test_loss = _test_loss(workspace, unit.whole) if unit.has_test else None
+    test_loss = None if unit.whole is None else _test_loss(workspace, unit.whole)
     model = load_model(unit.first_fold)
     rows = workspace.splits[0].score[:_IMPORTANCE_ROWS]
     importance = permutation_importance(

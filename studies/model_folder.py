@@ -91,13 +91,40 @@ def check_output(folder: Path) -> None:
         raise _cannot_write(folder, error) from error
 
 
+def replaceable(folder: Path, fingerprint: str) -> None:
+    """Make sure that no model of another table than `fingerprint` would be lost in `folder`.
+
+    Raises `ModelError`. Rows held out or added and columns dropped make another table as well.
+    """
+    card = _card_of_any_version(folder)
+    if card is None:
+        return
+    table = card.get("table")
+    about = table if isinstance(table, dict) else {}
+    if about.get("fingerprint") != fingerprint:
+        raise ModelError(
+            f"{folder} holds a model of another table ({_of_what(about)}); name another --output "
+            "or add --overwrite"
+        )
+
+
+def _of_what(table: Mapping[str, Any]) -> str:
+    """A table by its name and size: the same name may stand for other rows."""
+    name, n_rows = table.get("name", "without a name"), table.get("n_rows")
+    return f"{name}, {n_rows} rows" if n_rows is not None else str(name)
+
+
 def is_model(folder: Path) -> bool:
     """Whether `folder` is a model that autometa wrote, of whatever version."""
+    return _card_of_any_version(folder) is not None
+
+
+def _card_of_any_version(folder: Path) -> dict[str, Any] | None:
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(card, dict) and card.get("what") == _MARK
+        return None
+    return card if isinstance(card, dict) and card.get("what") == _MARK else None
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -218,13 +245,18 @@ def _fill(folder: Path, parts: ModelParts) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder's files; on one disk by links, since neither copy is ever changed."""
+    """Copy a folder's files; on one disk by links, since neither copy is ever changed.
+
+    Whoever may enter the new folder may read them: some libraries write for their owner alone.
+    """
     target.mkdir(parents=True)
+    mode = target.stat().st_mode & 0o666
     for path in source.iterdir():
         try:
             os.link(path, target / path.name)
         except OSError:
             shutil.copyfile(path, target / path.name)
+        (target / path.name).chmod(mode)
 
 
 def _put_in_place(temporary: Path, place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,13 @@ from autometa.errors import StoreError
 from autometa.priors._base import ProposedConfig
 from autometa.records import TrialRecord
 from autometa.storage import Store
-from autometa.storage.records import NewStudy, ProposalRecord, StudyRecord, TableRecord
+from autometa.storage.records import (
+    NewStudy,
+    ProposalRecord,
+    StudyRecord,
+    StudyStatus,
+    TableRecord,
+)
 from autometa.studies.options import TuneOptions
 from autometa.studies.setting import Setting
 from autometa.studies.workspace import Workspace
@@ -35,7 +42,10 @@ def open_study(
 ) -> OpenStudy:
     """Claim the unfinished study of the same key, or start a new one."""
     store.add_table(_table_record(setting))
-    record = None if options.is_fresh else _claim_earlier(store, setting.key)
+    record = _claim_earlier(store, setting.key)
+    if record is not None and (options.is_fresh or not _is_laid_out(record)):
+        _abandon(store, record)
+        record = None
     if record is None:
         record = store.start_study(_new_study(store, setting, options, baseline_loss))
     past = store.trials(record.id)
@@ -67,6 +77,18 @@ def _claim_earlier(store: Store, key: str) -> StudyRecord | None:
     except StoreError:  # another process runs it at this moment: ours is a study of its own
         return None
     return earlier
+
+
+def _is_laid_out(record: StudyRecord) -> bool:
+    """Whether the study's folder is on this machine: without it no past trial can be used."""
+    return record.workspace is not None and Workspace(Path(record.workspace)).is_laid_out
+
+
+def _abandon(store: Store, record: StudyRecord) -> None:
+    """Give an unfinished study up for good, and free the disk."""
+    store.finish_study(record.id, StudyStatus.FAILED)
+    if record.workspace is not None:
+        shutil.rmtree(record.workspace, ignore_errors=True)
 
 
 def _table_record(setting: Setting) -> TableRecord:

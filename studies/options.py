@@ -39,6 +39,7 @@ class TuneOptions:
     output: Path | None = None
     use_prior: bool = True
     is_fresh: bool = False
+    may_overwrite: bool = False
     max_members: int = 12
 
     def __post_init__(self) -> None:

@@ -17,16 +17,24 @@ Writer = Callable[[pl.DataFrame, BinaryIO], object]
 
 
 def predict_to(
-    output: Path | BinaryIO, folder: str | Path, source: object, reading: ReadOptions
+    output: Path | BinaryIO,
+    folder: str | Path,
+    source: object,
+    reading: ReadOptions,
+    say: Callable[[str], object],
 ) -> int:
     """Write the predictions for `source` and return the number of rows.
 
     The file's ending says its format; a stream gets CSV. A file appears whole or not at all.
+    `say` hears what the user should know of the rows: those skipped, cells not understood.
     """
     write = _writer(output) if isinstance(output, Path) else _write_csv
     model = load_model(Path(folder))
     raw = source if isinstance(source, RawTable) else read_table(source, reading)
-    frame = model.predict_table(raw)
+    rows, notes = model.schema.conform_with_notes(raw.frame)
+    for note in (*raw.notes, *notes):
+        say(note)
+    frame = model.tabulate(model.predict_frame(rows))
     if isinstance(output, Path):
         _write_whole(frame, output, write)
     else:

@@ -98,6 +98,11 @@ class SearchLoop:
             return False
         return bool(self._running) or not self._is_done()
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the search ended because no config was left to try."""
+        return self._is_exhausted
+
     def _is_done(self) -> bool:
         n_trials = self.limits.n_trials
         is_counted_out = n_trials is not None and self.asker.next_number >= n_trials
@@ -109,15 +114,20 @@ class SearchLoop:
         return self.limits.end.earlier(_closing_s(self.limits.budget_s))
 
     def _hand_out(self) -> None:
-        while self.executor.n_free > 0 and not self._is_done() and self._may_ask():
+        while self.executor.n_free > 0 and self._is_wanted() and self._may_ask():
             asked = self._ask()
             if asked is None:
-                self._is_exhausted = True
+                self._is_exhausted = not self._running
                 return
             unit = self._unit(asked)
             ends = Deadline(unit.deadline.at + GRACE_S)
             future = self.executor.submit(evaluate, unit)
             self._running[future] = _Running(unit, time.monotonic(), ends)
+            if future.done():  # it ran in this process: take it in before the next
+                return
+
+    def _is_wanted(self) -> bool:
+        return not self._is_done() and not self.is_interrupted()
 
     def _may_ask(self) -> bool:
         """Whether all that the next trial must know of has been told; tells it if it can."""
@@ -150,10 +160,9 @@ class SearchLoop:
 
     def _choose_learner(self, refused: Mapping[str, int]) -> str | None:
         """By the shares earned, running trials counted in; none that was refused too often."""
-        extra: Counter[str] = Counter()
         typical = self._typical_cost()
-        for run in self._running.values():
-            extra[run.unit.learner] += typical
+        busy = Counter(run.unit.learner for run in self._running.values())
+        extra = {learner: n * typical for learner, n in busy.items()}
         given_up = {learner for learner, n in refused.items() if n >= _MOST_REFUSALS}
         return self.allocation.choose(self.records, extra, given_up)
 
@@ -235,6 +244,8 @@ class SearchLoop:
         self._take_in(with_outcome(run.unit, state, error, time.monotonic() - run.begun))
 
     def _take_in(self, record: TrialRecord) -> None:
+        """Keep the record at once, so that nothing finished is lost, and tell it in its turn."""
+        self.on_record(record)
         self._waiting[record.number] = record
         if self.limits.n_trials is None:
             self._tell_up_to(None)
@@ -247,7 +258,6 @@ class SearchLoop:
             record = self._waiting.pop(number)
             self.asker.tell(record)
             self.records.append(record)
-            self.on_record(record)
             self.stop_reason = self.stop_reason or self.proposers.stopper.reason_to_stop(
                 self.records
             )

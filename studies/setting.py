@@ -23,7 +23,7 @@ from autometa.tables.reading import read_table
 from autometa.tables.splits import SplitPlan, holdout_rows, plan_splits
 from autometa.tables.table import Table
 
-# a change to what makes losses comparable (splits, folds' seeds, spaces) must raise it
+# a change to what makes losses comparable (splits, folds' seeds) must raise it
 _KEY_VERSION = 1
 
 
@@ -60,7 +60,7 @@ def make_setting(data: object, options: TuneOptions) -> Setting:
         metric=metric,
         plan=plan,
         spaces=spaces,
-        key=_key(mark, metric, plan, options),
+        key=_key(mark, metric, plan, spaces, options),
     )
 
 
@@ -121,15 +121,21 @@ def _shape(table: Table) -> TableShape:
     return TableShape(len(table), len(kinds) - n_codes, n_codes, table.schema.target)
 
 
-def _key(mark: str, metric: Metric, plan: SplitPlan, options: TuneOptions) -> str:
+def _key(
+    mark: str,
+    metric: Metric,
+    plan: SplitPlan,
+    spaces: Mapping[str, Space],
+    options: TuneOptions,
+) -> str:
+    """What runs must share for one to go on where another ended."""
     parts = {
         "version": _KEY_VERSION,
         "table": mark,
         "metric": metric.name,
         "seed": options.seed,
         "plan": plan.name,
-        "learners": options.learner_names,
+        "spaces": repr(sorted(spaces.items())),
         "columns": asdict(options.table),
-        "prior": options.use_prior,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -9,7 +9,6 @@ Axes: N rows, K classes (1 for regression).
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -28,6 +27,7 @@ from autometa.ensembles.calibration import apply_temperature
 from autometa.errors import AutometaError, ModelError
 from autometa.learners import find_learner
 from autometa.learners._base import Model
+from autometa.studies.cores import usable_cores
 from autometa.studies.model_archive import pack, unpack
 from autometa.studies.model_folder import check_files, check_output, file_names, read_card
 from autometa.studies.workspace import write_folder
@@ -94,7 +94,10 @@ class TunedModel:
 
     def predict_table(self, data: object) -> pl.DataFrame:
         """A frame with `prediction` and, for classes, `probability_<class>`."""
-        outputs = self.predict_frame(self._typed(data))
+        return self.tabulate(self.predict_frame(self._typed(data)))
+
+    def tabulate(self, outputs: Floats) -> pl.DataFrame:
+        """The frame of `predict_table` for what `predict_frame` returned."""
         if not self.kind.is_classification:
             return pl.DataFrame({"prediction": outputs})
         labels = pl.Series("prediction", self._labels(outputs).tolist(), dtype=pl.String)
@@ -162,7 +165,7 @@ class TunedModel:
 
         with (
             self._controller.limit(limits=1),
-            ThreadPoolExecutor(_n_cores(), initializer=limit) as threads,
+            ThreadPoolExecutor(usable_cores(), initializer=limit) as threads,
         ):
             yield threads
 
@@ -224,7 +227,7 @@ def _load_folds(folder: Path, card: Mapping[str, Any]) -> list[FoldModels]:
             entry = (member["learner"], fold["model"], share)
             by_encoder.setdefault(fold["encoder"], []).append(entry)
     learners = {member["learner"]: find_learner(member["learner"]) for member in card["members"]}
-    with ThreadPoolExecutor(_n_cores()) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         encoders = {
             name: threads.submit(FeatureEncoder.load, folder / name) for name in by_encoder
         }
@@ -244,10 +247,3 @@ def _load_folds(folder: Path, card: Mapping[str, Any]) -> list[FoldModels]:
 
 def _predict(model: Model, features: Features) -> Floats:
     return model.predict(features)
-
-
-def _n_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

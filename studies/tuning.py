@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
-from autometa.errors import OptionError
+from autometa.errors import OptionError, StoreError
 from autometa.learners import find_learner
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord, TrialState
@@ -32,15 +30,18 @@ from autometa.studies.model_folder import check_output
 from autometa.studies.opening import OpenStudy, open_study, record_proposals
 from autometa.studies.options import TuneOptions
 from autometa.studies.progress import Listener, Note, Progress, ignore
-from autometa.studies.proposers import Proposers, prior_off
+from autometa.studies.proposers import Proposers, choose_proposers
 from autometa.studies.results import TuneResult
-from autometa.studies.search_loop import Limits, SearchLoop
+from autometa.studies.search_loop import LAG, Limits, SearchLoop
 from autometa.studies.setting import Baseline, Setting, make_setting, measure_baseline
 from autometa.studies.trial_mirror import TrialMirror
+from autometa.studies.worker import available_mb
 
 # what is kept of the time budget for choosing, writing and scoring the model: a share, at least,
 # and at most so many seconds
 _FINISH_SHARE, _FINISH_LEAST_S, _FINISH_MOST_S = 0.06, 0.8, 60.0
+# and for fitting the members on all rows, where the splits left some untrained
+_FINAL_FIT_SHARE = 0.25
 # the main process and the store take about this much of the memory limit
 _DRIVER_MB = 600.0
 _LEAST_WORKER_MB = 400.0
@@ -82,7 +83,7 @@ def _start_workers(options: TuneOptions) -> Executor:
     n_workers = options.worker_count
     if n_workers == 0:
         return InlineExecutor()
-    limit_mb = options.memory_mb or 0.85 * psutil.virtual_memory().available / 2**20
+    limit_mb = options.memory_mb or 0.85 * available_mb()
     worker_mb = (limit_mb - _DRIVER_MB) / n_workers
     if worker_mb < _LEAST_WORKER_MB:
         least = int(_DRIVER_MB + n_workers * _LEAST_WORKER_MB)
@@ -110,17 +111,15 @@ class _Run:
 
     def to_the_end(self, output: Path) -> TuneResult:
         """Search, choose, write and report."""
-        for text in self.setting.table.notes:
+        for text in (*self.setting.table.notes, *self._notes_on_options()):
             self._say(text)
         baseline = measure_baseline(self.setting)
         study = open_study(self.store, self.setting, self.options, baseline.loss)
-        status = StudyStatus.FAILED
+        status = StudyStatus.INTERRUPTED  # whatever goes wrong, the same command goes on from here
         try:
             result = self._search_and_finish(study, baseline, output)
-            status = StudyStatus.INTERRUPTED if result.is_interrupted else StudyStatus.FINISHED
-        except KeyboardInterrupt:
-            status = StudyStatus.INTERRUPTED
-            raise
+            if not result.is_interrupted:
+                status = StudyStatus.FINISHED
         finally:
             best = min((r.loss for r in self.records if r.loss is not None), default=None)
             self.store.finish_study(study.record.id, status, best_loss=best)
@@ -144,6 +143,7 @@ class _Run:
             store=self.store,
             executor=self.executor,
             baseline=baseline,
+            start=choose_proposers(use_prior=self.options.use_prior).start,
             started=self.started,
             end=self.end,
             notes=self.notes,
@@ -152,17 +152,40 @@ class _Run:
         self._show("done", (), baseline)
         return result
 
+    def _notes_on_options(self) -> list[str]:
+        """What follows from the options that a user may not expect."""
+        notes: list[str] = []
+        if self.setting.test is not None:
+            notes += [f"test rows: {text}" for text in self.setting.test.notes]
+        if self.options.n_trials is not None and self.options.worker_count > LAG:
+            notes.append(
+                f"{LAG} workers run at once: with trials as the budget the result must not depend "
+                "on their number"
+            )
+        return notes
+
+    def _is_nearly_over(self) -> bool:
+        return self.end.left_s() < 0.2 * (self.options.budget_s or 0.0)
+
+    def _beat(self, study_id: str) -> None:
+        """Renew the lease; once another process has the study, finish with what there is."""
+        try:
+            self.store.heartbeat(study_id)
+        except StoreError as lost:
+            self._say(str(lost))
+            self.wish.has_come = True
+
     def _say(self, text: str) -> None:
         self.notes.append(text)
         self.listen(Note(text))
 
     def _search(self, study: OpenStudy, baseline: Baseline) -> None:
-        proposers = prior_off()
+        proposers = choose_proposers(use_prior=self.options.use_prior)
         asker = self._make_asker(study, proposers)
         mirror = TrialMirror.open(self.store.url, f"autometa-{study.record.id}")
         for record in study.past:  # a run killed between its two writes left one out
             mirror.write(asker.frozen(record), record.number)
-        beat = _Every(_HEARTBEAT_S, lambda: self.store.heartbeat(study.record.id))
+        beat = _Every(_HEARTBEAT_S, lambda: self._beat(study.record.id))
 
         def keep(record: TrialRecord) -> None:
             self.store.add_trial(study.record.id, record)
@@ -191,6 +214,8 @@ class _Run:
             mirror.close()
         if loop.stop_reason is not None:
             self._say(f"stopped early: {loop.stop_reason}")
+        elif loop.is_exhausted and not self._is_nearly_over():
+            self._say("stopped early: every config worth trying has been tried")
 
     def _make_asker(self, study: OpenStudy, proposers: Proposers) -> Asker:
         setting = self.setting
@@ -216,6 +241,8 @@ class _Run:
         if budget_s is None:
             return Limits(self.end, None, self.options.n_trials)
         finish_s = min(max(_FINISH_SHARE * budget_s, _FINISH_LEAST_S), _FINISH_MOST_S)
+        if self.setting.plan.leaves_rows_untrained:
+            finish_s += _FINAL_FIT_SHARE * budget_s
         return Limits(self.end.earlier(finish_s), budget_s, self.options.n_trials)
 
     def _show(self, stage: str, running: tuple[str, ...], baseline: Baseline) -> None:

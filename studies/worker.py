@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import psutil
 
@@ -35,10 +36,27 @@ def initialise(parent: int, memory_mb: float | None) -> None:
     threading.Thread(target=_watch, args=(parent, memory_mb), daemon=True).start()
 
 
+def _own_mb(process: psutil.Process) -> float:
+    """Resident megabytes that no file backs: memory-mapped tables are the system's to evict."""
+    memory = process.memory_info()
+    return float(memory.rss - getattr(memory, "shared", 0)) / 2**20
+
+
+def available_mb() -> float:
+    """Megabytes this process may still take: the machine's, or its control group's if less."""
+    free = float(psutil.virtual_memory().available)
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+    except (OSError, ValueError):  # no such group, or one without a limit ("max")
+        return free / 2**20
+    return min(free, float(limit - used)) / 2**20
+
+
 def _watch(parent: int, memory_mb: float | None) -> None:
     me = psutil.Process()
     while True:
-        if memory_mb is not None and me.memory_info().rss / 2**20 > memory_mb:
+        if memory_mb is not None and _own_mb(me) > memory_mb:
             os._exit(MEMORY_EXIT_CODE)
         # a killed driver that nobody has waited for still has its pid, but no children
         if os.getppid() != parent or not psutil.pid_exists(parent):

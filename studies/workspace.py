@@ -1,7 +1,7 @@
 """A study's folder on disk: the table once for all workers, and what finished trials left.
 
     table/      frame.arrow, target.npy, weights.npy, about.json
-    splits/<i>/ fit.npy stop.npy score.npy
+    splits/<i>/ fit.npy stop.npy score.npy; <i> is a number, or "final" for all rows
     folds/<i>/  encoder/ and the fold's encoded rows, written by the first worker that needs them
                 and memory-mapped by all
     trials/<n>/ prediction.npy (out-of-fold, of the scored rows) and <i>/, the model of each fold
@@ -31,10 +31,12 @@ from numpy.typing import NDArray
 from autometa.metrics import Metric, find_metric
 from autometa.tables._base import Features, Kind, Sample, Target, TaskKind
 from autometa.tables.features import FeatureEncoder
-from autometa.tables.splits import Split, SplitPlan
+from autometa.tables.splits import Split, SplitPlan, final_split
 from autometa.tables.table import Table
 
 _PARTS = ("fit", "stop", "score")
+FINAL = "final"
+"""The fold that trains on all rows and scores none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._folds: dict[int, Fold] = {}
+        self._folds: dict[str, Fold] = {}
 
     @classmethod
     def create(
@@ -60,12 +62,19 @@ class Workspace:
     ) -> Workspace:
         """Lay out the folder for `table`; a folder that is already laid out is kept as it is."""
         workspace = cls(folder)
-        if not (folder / "table" / "about.json").exists():
+        if not workspace.is_laid_out:
             folder.mkdir(parents=True, exist_ok=True)
-            for i, split in enumerate(plan.splits):
-                write_folder(folder / "splits" / str(i), partial(_write_split, split=split))
+            named = {str(i): split for i, split in enumerate(plan.splits)}
+            named[FINAL] = final_split(table, seed=seed)
+            for name, split in named.items():
+                write_folder(folder / "splits" / name, partial(_write_split, split=split))
             write_folder(folder / "table", lambda to: _write_table(to, table, metric, seed))
         return workspace
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether the folder holds a table."""
+        return (self.folder / "table" / "about.json").exists()
 
     @cached_property
     def _about(self) -> dict[str, object]:
@@ -117,11 +126,12 @@ class Workspace:
     @cached_property
     def splits(self) -> tuple[Split, ...]:
         """The plan's splits, in order."""
-        folders = sorted((self.folder / "splits").iterdir(), key=lambda path: int(path.name))
-        return tuple(
-            Split(**{part: np.load(folder / f"{part}.npy") for part in _PARTS})
-            for folder in folders
-        )
+        names = [path.name for path in (self.folder / "splits").iterdir() if path.name != FINAL]
+        return tuple(self._split(name) for name in sorted(names, key=int))
+
+    def _split(self, name: str) -> Split:
+        folder = self.folder / "splits" / name
+        return Split(**{part: np.load(folder / f"{part}.npy") for part in _PARTS})
 
     @cached_property
     def scored_rows(self) -> NDArray[np.int64]:
@@ -135,7 +145,7 @@ class Workspace:
         weights = None if self.weights is None else self.weights[self.scored_rows]
         return self.target[self.scored_rows], weights
 
-    def encoder_folder(self, fold: int) -> Path:
+    def encoder_folder(self, fold: int | str) -> Path:
         """Where the encoder of a fold lies."""
         return self.folder / "folds" / str(fold) / "encoder"
 
@@ -158,17 +168,18 @@ class Workspace:
             if not (folder.name.isdecimal() and int(folder.name) in known):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def fold(self, index: int) -> Fold:
+    def fold(self, index: int | str) -> Fold:
         """A fold's encoded rows; encoded once for all processes, then memory-mapped."""
-        if index not in self._folds:
-            folder = self.folder / "folds" / str(index)
+        name = str(index)
+        if name not in self._folds:
+            folder = self.folder / "folds" / name
             if not folder.exists():
-                write_folder(folder, lambda to: self._encode(index, to))
-            self._folds[index] = self._open_fold(index, folder)
-        return self._folds[index]
+                write_folder(folder, lambda to: self._encode(name, to))
+            self._folds[name] = self._open_fold(name, folder)
+        return self._folds[name]
 
-    def _encode(self, index: int, folder: Path) -> None:
-        split = self.splits[index]
+    def _encode(self, name: str, folder: Path) -> None:
+        split = self._split(name)
         training = np.concatenate([split.fit, split.stop])
         frame = self.frame()
         encoder = FeatureEncoder.fit(frame[training], self.kinds, seed=self.seed)
@@ -184,11 +195,11 @@ class Workspace:
         }
         (folder / "names.json").write_text(json.dumps(names))
 
-    def _open_fold(self, index: int, folder: Path) -> Fold:
+    def _open_fold(self, name: str, folder: Path) -> Fold:
         names = json.loads((folder / "names.json").read_text())
         numbers = _open_array(folder / "numbers.npy")
         codes = _open_array(folder / "codes.npy")
-        split = self.splits[index]
+        split = self._split(name)
         begins = np.cumsum([0, len(split.fit), len(split.stop), len(split.score)])
 
         def sample(part: int, rows: NDArray[np.int64]) -> Sample:

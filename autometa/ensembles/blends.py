@@ -21,6 +21,11 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Counts = NDArray[np.int64]
 
+QUICK_METRICS = frozenset({"log_loss", "brier_score", "rmse", "mse", "r2"})
+"""Metrics whose blends need not be computed one by one."""
+
+_CHUNK = 16  # the product of so many probabilities, floored at 2e-16, is still above 1e-308
+
 
 class Blends(ABC):
     """Losses of blends of M models on the same N rows."""
@@ -47,6 +52,7 @@ class LogLossBlends(Blends):
         self.n_models = len(true_class)
         self._true_class = true_class
         self._weights = weights / weights.sum()
+        self._is_even = bool((weights == weights[0]).all())
 
     def loss(self, counts: Counts) -> float:
         """The loss of the blend with these counts (M,)."""
@@ -63,6 +69,8 @@ class LogLossBlends(Blends):
 
     def _loss_of_sums(self, sums: Floats, n: int) -> Floats:
         clipped = np.clip(sums / n, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+        if self._is_even:
+            return -_sums_of_logs(clipped) / clipped.shape[-1]
         return np.asarray(-np.log(clipped) @ self._weights, np.float64)
 
 
@@ -122,6 +130,15 @@ class AnyBlends(Blends):
 
     def _loss_of_sum(self, total: Floats, n: int) -> float:
         return self._metric.loss(self._target, total / n, self._weights)
+
+
+def _sums_of_logs(probabilities: Floats) -> Floats:
+    """Sums over the last axis; a logarithm of products takes a fraction of the time."""
+    n_chunked = probabilities.shape[-1] // _CHUNK * _CHUNK
+    leading = probabilities.shape[:-1]
+    chunks = probabilities[..., :n_chunked].reshape(*leading, _CHUNK, n_chunked // _CHUNK)
+    rest = np.log(probabilities[..., n_chunked:]).sum(axis=-1)
+    return np.asarray(np.log(chunks.prod(axis=-2)).sum(axis=-1) + rest, np.float64)
 
 
 def make_blends(

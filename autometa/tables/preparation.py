@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -92,16 +92,27 @@ def prepare_table(raw: RawTable, options: TableOptions | None = None) -> Table:
         columns, typed = _keep_counts(columns, features)
     schema = Schema(columns, fitted.target, fitted.column, options.weight)
     _check_is_learnable(schema)
-    return Table(
-        name=raw.name,
-        frame=pl.DataFrame(typed),
-        target=fitted.values,
-        schema=schema,
-        weights=None if options.weight is None else read_weights(frame[options.weight]),
-        groups=None if options.group is None else read_groups(frame[options.group]),
-        times=None if options.time is None else read_times(frame[options.time], decimal),
-        notes=(*raw.notes, *notes, *fitted.notes, *_notes_on_columns(columns)),
+    return _without_weightless_rows(
+        Table(
+            name=raw.name,
+            frame=pl.DataFrame(typed),
+            target=fitted.values,
+            schema=schema,
+            weights=None if options.weight is None else read_weights(frame[options.weight]),
+            groups=None if options.group is None else read_groups(frame[options.group]),
+            times=None if options.time is None else read_times(frame[options.time], decimal),
+            notes=(*raw.notes, *notes, *fitted.notes, *_notes_on_columns(columns)),
+        )
     )
+
+
+def _without_weightless_rows(table: Table) -> Table:
+    """The table without rows of weight 0, which could neither teach nor score a model."""
+    if table.weights is None or (table.weights > 0).all():
+        return table
+    kept = table.take(np.flatnonzero(table.weights > 0))
+    said = f"left out {counted(len(table) - len(kept), 'row')} of weight 0"
+    return replace(kept, notes=(*table.notes, said))
 
 
 def prepare_like(raw: RawTable, schema: Schema, *, needs_target: bool) -> PreparedRows:

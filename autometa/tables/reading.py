@@ -106,5 +106,7 @@ def _check_rows(raw: RawTable) -> RawTable:
     if raw.frame.width == 0:
         raise TableError(f"{raw.name} has no columns; give a table with a header and rows")
     if raw.frame.height == 0:
-        raise TableError(f"{raw.name} has a header and no rows; give a table with data")
+        # what was skipped tells why: rows of nothing but delimiters leave no row either
+        skipped = f" ({'; '.join(raw.notes)})" if raw.notes else ""
+        raise TableError(f"{raw.name} has a header and no rows{skipped}; give a table with data")
     return raw

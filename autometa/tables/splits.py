@@ -29,6 +29,7 @@ HOLDOUT_SHARE, MIN_HOLDOUT_SHARE = 0.2, 0.1
 # number of scored rows, and with few the luck of one partition outweighs what settings do
 _FOLDS_BY_ROWS = ((250, 5, 2), (1_500, 8, 1), (10_000, 5, 1), (30_000, 3, 1))
 TIME_FOLDS = 4
+_FINAL = 1_000_000  # beside the repeats' numbers, in seeds
 # Seconds of one fit, measured for 300 rounds of LightGBM with one thread: 0.2 at 10,000 cells, 0.6
 # at 200,000, 4.2 at 2 million
 _FIT_S, _FIT_S_A_CELL = 0.15, 2.5e-6
@@ -59,6 +60,16 @@ class SplitPlan:
     n_repeats: int
     name: str
 
+    @property
+    def leaves_rows_untrained(self) -> bool:
+        """Whether some scored rows train no model, as in a holdout or the latest rows in time.
+
+        Such rows are lost to the final model unless that is fitted anew.
+        """
+        scored = np.concatenate([split.score for split in self.splits])
+        trained = np.concatenate([split.train for split in self.splits])
+        return not bool(np.isin(scored, trained).all())
+
 
 def plan_splits(table: Table, *, seed: int, budget_s: float | None = None) -> SplitPlan:
     """The splits for this table: folds when small, a holdout when large or time is short.
@@ -83,6 +94,16 @@ def plan_splits(table: Table, *, seed: int, budget_s: float | None = None) -> Sp
     name = f"{n_folds}-fold cross-validation" + (" by group" if table.groups is not None else "")
     name += f", repeated {n_repeats} times" if n_repeats > 1 else ""
     return SplitPlan(tuple(splits), n_folds, n_repeats, name)
+
+
+def final_split(table: Table, *, seed: int) -> Split:
+    """All rows to train on, for the model that is kept: it stops on some and scores none."""
+    return _with_stop(
+        table,
+        np.arange(len(table.target)),
+        np.zeros(0, np.int64),
+        np.random.default_rng([seed, _FINAL]),
+    )
 
 
 def holdout_rows(table: Table, fraction: float, seed: int) -> tuple[Rows, Rows]:

@@ -53,7 +53,7 @@ def fit_target(
     if kind is None and column.kind is Kind.NUMBER and fitted.target.kind is TaskKind.MULTICLASS:
         note = (
             f"the target {series.name!r} has {len(fitted.target.classes)} different whole numbers,"
-            " taken for classes; name the kind of task to predict a quantity instead"
+            " taken for classes; say --task regression to predict a quantity instead"
         )
         fitted = replace(fitted, notes=(*fitted.notes, note))
     return fitted

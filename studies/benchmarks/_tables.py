@@ -76,17 +76,22 @@ def choose_tables(
 
 
 def split_table(table: BenchTable, tables: Path, folder: Path, seed: int) -> tuple[Path, Path]:
-    """Write the 75/25 split of a table's rows as two parquet files, stratified by class."""
+    """Write the 75/25 split of a table's rows as two parquet files, stratified by class.
+
+    A row that is alone in its class goes to the training rows: no system could predict it.
+    """
     train, test = folder / "train.parquet", folder / "test.parquet"
     frame = pl.read_parquet(tables / f"{table.slug}.parquet").drop_nulls(table.target)
     target = frame[table.target].cast(pl.String).to_numpy()
     is_class = table.kind != "regression"
+    rows = np.arange(len(frame))
+    is_alone = frame[table.target].is_unique().to_numpy() & is_class
     fit_rows, test_rows = train_test_split(
-        np.arange(len(frame)),
+        rows[~is_alone],
         test_size=0.25,
         random_state=seed,
-        stratify=target if is_class else None,
+        stratify=target[~is_alone] if is_class else None,
     )
-    frame[fit_rows].write_parquet(train)
+    frame[[*fit_rows, *rows[is_alone]]].write_parquet(train)
     frame[test_rows].write_parquet(test)
     return train, test

@@ -1,12 +1,16 @@
 """Ours beside other systems: same tables, same split, same cores, one run.
 
-    autometa bench peers --tables DIR --manifest CSV --budget 60
+    autometa bench peers --tables DIR --manifest CSV --budget 60 -- --no-prior
 
 Each (table, system) is one process at a time; results are appended to a JSON-lines file as they
-come, and a run that was stopped goes on where it was. Other systems run in environments of their
-own: `--environment flaml=/path/to/python`; those whose packages are in this environment run here,
-and the others are left out and named. Log loss (probabilities clipped to 1e-7) or RMSE on the test
-rows; the wall time is the whole process's.
+come, and a run that was stopped goes on where it was and tries again what failed. Other systems
+run in environments of their own: `--environment flaml=/path/to/python`; those whose packages are
+in this environment run here, and the others are left out and named. What follows `--` are options
+for `autometa tune`.
+
+Families of tables are halved by a hash of their names: designs are chosen on `--half design`,
+figures are reported on `--half report`, the default. Log loss (probabilities clipped to 1e-7) or
+RMSE on the test rows; the wall time is the whole process's.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,7 +60,10 @@ _PATIENCE, _PATIENCE_S = 5.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One system on one table. `loss` is None if it failed; `error` says how."""
+    """One system on one table. `loss` is None if it failed; `error` says how.
+
+    `options` are those that ours was given beyond the contest's own.
+    """
 
     table: str
     kind: str
@@ -65,6 +74,12 @@ class Run:
     wall_s: float
     version: str
     error: str | None
+    options: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, float, int, str]:
+        """What was run: a later run of the same replaces it."""
+        return self.table, self.system, self.budget_s, self.seed, self.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,63 +99,81 @@ class Contest:
         ours = [(OURS, self.budget_s)] + ([(OURS, self.short_s)] if self.short_s else [])
         return [(name, self.budget_s) for name in self.pythons] + ours
 
+    def options_of(self, system: str) -> str:
+        """The options beyond the contest's own, as one text."""
+        return shlex.join(self.ours) if system == OURS else ""
+
 
 def run_contest(
     chosen: list[BenchTable], tables: Path, contest: Contest, results: Path
 ) -> list[Run]:
-    """Run what `results` does not hold yet, appending to it, and return all of it."""
-    done = _read(results)
-    known = {(run.table, run.system, run.budget_s, run.seed) for run in done}
-    for table in chosen:
-        for system, budget_s in contest.entries:
-            if (table.slug, system, budget_s, contest.seed) in known:
-                continue
-            run = _run(table, tables, contest, system, budget_s)
-            done.append(run)
-            with results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(run)) + "\n")
-            shown = run.error or f"{run.loss:.5f}"
-            sys.stderr.write(f"{table.slug} {system} {budget_s:g}s: {shown} ({run.wall_s}s)\n")
-    slugs = {table.slug for table in chosen}
-    return [run for run in done if run.table in slugs and run.seed == contest.seed]
+    """Run what `results` does not hold yet, appending to it, and return this contest's runs."""
+    found = {run.key: run for run in read_runs(results)}
+    keys = [
+        (table, (table.slug, system, budget_s, contest.seed, contest.options_of(system)))
+        for table in chosen
+        for system, budget_s in contest.entries
+    ]
+    for table, key in keys:
+        if key in found and found[key].error is None:
+            continue
+        run = _run(table, tables, contest, key[1], key[2])
+        found[key] = run
+        _append(run, results)
+        shown = run.error or f"{run.loss:.5f}"
+        sys.stderr.write(f"{run.table} {run.system} {run.budget_s:g}s: {shown} ({run.wall_s}s)\n")
+    return [found[key] for _, key in keys]
 
 
-def _read(results: Path) -> list[Run]:
-    if not results.exists():
-        return []
-    lines = results.read_text(encoding="utf-8").splitlines()
-    return [Run(**json.loads(line)) for line in lines if line.strip()]
+def read_runs(results: Path) -> Iterator[Run]:
+    """The runs of a JSON-lines file, in order; a line that a killed run tore is named, no more."""
+    text = results.read_text(encoding="utf-8") if results.exists() else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            if line.strip():
+                yield Run(**json.loads(line))
+        except (TypeError, ValueError):
+            sys.stderr.write(f"line {number} of {results} is torn and left out\n")
+
+
+def _append(run: Run, results: Path) -> None:
+    """Add a line; a torn line before it is ended first."""
+    text = results.read_bytes() if results.exists() else b""
+    is_torn = not text.endswith(b"\n") and text != b""
+    with results.open("a", encoding="utf-8") as file:
+        file.write(("\n" if is_torn else "") + json.dumps(asdict(run)) + "\n")
 
 
 def _run(table: BenchTable, tables: Path, contest: Contest, system: str, budget_s: float) -> Run:
+    loss, wall_s, version, error = None, 0.0, "", None
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autometa-peers-") as name:
-        folder = Path(name)
-        train, test = split_table(table, tables, folder, contest.seed)
-        begun = time.monotonic()
-        loss, wall_s, version, error = None, 0.0, "", None
         try:
+            folder = Path(name)
+            train, test = split_table(table, tables, folder, contest.seed)
+            begun = time.monotonic()
             if system == OURS:
                 predicted, wall_s = _run_ours(table, contest, folder, budget_s)
                 version = __version__
             else:
                 predicted, version = _run_peer(table, contest, folder, system)
                 wall_s = time.monotonic() - begun
-            loss = _loss(table, train, test, predicted)
-        except subprocess.SubprocessError as why:
+            loss = loss_of(table, train, test, predicted)
+        except Exception as why:  # noqa: BLE001  one bad table is a failed run, not the bench's end
             text = why.stderr if isinstance(why, subprocess.CalledProcessError) else ""
             error = f"{type(why).__name__}: {str(text or why).strip()[-300:]}"
-        wall_s = wall_s or time.monotonic() - begun
-        return Run(
-            table.slug,
-            table.kind,
-            system,
-            budget_s,
-            contest.seed,
-            loss,
-            round(wall_s, 2),
-            version,
-            error,
-        )
+    return Run(
+        table.slug,
+        table.kind,
+        system,
+        budget_s,
+        contest.seed,
+        loss,
+        round(wall_s or time.monotonic() - begun, 2),
+        version,
+        error,
+        contest.options_of(system),
+    )
 
 
 def _run_peer(
@@ -165,17 +198,43 @@ def _run_ours(
     options = ["--target", table.target, "--task", table.kind, "--time", f"{budget_s}s"]
     places = ["--output", str(model), "--store", str(folder / "store.db"), "--quiet"]
     limits = ["--seed", str(contest.seed), "--jobs", str(contest.n_cores), *contest.ours]
-    train = str(folder / "train.parquet")
+    train = folder / "train.parquet"
     begun = time.monotonic()
-    _call([*command, "tune", train, *options, *places, *limits], contest, budget_s)
+    _call([*command, "tune", str(train), *options, *places, *limits], contest, budget_s)
     wall_s = time.monotonic() - begun
     test = str(folder / "test.parquet")
     _call([*command, "predict", str(model), test, "-o", str(output)], contest, budget_s)
     frame = pl.read_csv(output, infer_schema=False)
     if table.kind == "regression":
         return frame["prediction"].cast(pl.Float64).to_numpy(), wall_s
-    names = sorted(name for name in frame.columns if name.startswith("probability_"))
-    return frame.select(pl.col(names).cast(pl.Float64)).to_numpy(), wall_s
+    labels = class_labels(pl.read_parquet(train, columns=[table.target])[table.target])
+    return probabilities_of(frame, labels), wall_s
+
+
+def class_labels(target: pl.Series) -> list[str]:
+    """The labels of the training rows; a system's column i is the probability of label i."""
+    return sorted(target.cast(pl.String).unique())
+
+
+def probabilities_of(frame: pl.DataFrame, labels: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities (N, K) by the names of our columns; 0 for a class that has no column."""
+    columns = {
+        name.removeprefix("probability_"): frame[name].cast(pl.Float64)
+        for name in frame.columns
+        if name.startswith("probability_")
+    }
+    alike = {_plain_label(label): column for label, column in columns.items()}
+    none = pl.zeros(frame.height, eager=True)
+    found = [columns.get(label, alike.get(_plain_label(label), none)) for label in labels]
+    return np.column_stack([column.to_numpy() for column in found])
+
+
+def _plain_label(label: str) -> str:
+    """One spelling of a label: 1, 1.0 and 01 are one number, "True" and "true" one word."""
+    try:
+        return str(float(label))
+    except ValueError:
+        return label.casefold()
 
 
 def _call(command: list[str], contest: Contest, budget_s: float) -> str:
@@ -193,13 +252,19 @@ def _call(command: list[str], contest: Contest, budget_s: float) -> str:
     return done.stdout
 
 
-def _loss(table: BenchTable, train: Path, test: Path, predicted: NDArray[np.float64]) -> float:
+def loss_of(table: BenchTable, train: Path, test: Path, predicted: NDArray[np.float64]) -> float:
+    """The loss on the test rows. Raises `ValueError` for predictions that do not fit them."""
     target = pl.read_parquet(test, columns=[table.target])[table.target]
     if table.kind == "regression":
         return root_mean_squared_error(target.cast(pl.Float64).to_numpy(), predicted)
-    known = pl.read_parquet(train, columns=[table.target])[table.target].cast(pl.String)
-    labels = {label: i for i, label in enumerate(sorted(known.unique()))}
-    codes = np.array([labels[label] for label in target.cast(pl.String)])
+    known = class_labels(pl.read_parquet(train, columns=[table.target])[table.target])
+    labels = {label: i for i, label in enumerate(known)}
+    cells = target.cast(pl.String).to_list()
+    if unseen := sorted(set(cells) - set(labels)):
+        raise ValueError(f"the test rows hold classes that no training row has: {unseen[:5]}")
+    if predicted.shape != (len(cells), len(known)):
+        raise ValueError(f"predictions are {predicted.shape}, not {(len(cells), len(known))}")
+    codes = np.array([labels[cell] for cell in cells])
     clipped = np.clip(predicted, _CLIP, None)
     return log_loss(codes, clipped / clipped.sum(axis=1, keepdims=True))
 
@@ -286,37 +351,47 @@ def _pythons(names: list[str], environments: list[str]) -> dict[str, str]:
     return found
 
 
+def parse(given: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
+    """Our options, and after a literal `--` those for `autometa tune`."""
+    at = given.index("--") if "--" in given else len(given)
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        epilog="What follows -- are options for autometa tune.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--tables", type=Path, required=True, help="folder of parquet tables")
+    add("--manifest", type=Path, required=True, help="CSV naming the tables")
+    add("--budget", type=float, default=60.0, help="seconds for each system [60]")
+    add("--short", type=float, default=10.0, help="ours at this too; 0: not [10]")
+    add("--per-kind", type=int, default=8, help="tables of each kind of task [8]")
+    halves = "half of the families: designs are chosen on one, figures are of the other [report]"
+    add("--half", choices=HALVES, default="report", help=halves)
+    add("--draw", type=int, default=0, help="seed that draws the tables [0]")
+    add("--seed", type=int, default=0, help="seed of the split and the systems [0]")
+    add("--cores", type=int, default=2, help="cores for each system [2]")
+    add("--system", action="append", default=[], help="only these others; repeatable")
+    environment = "the Python that has a system; repeatable"
+    add("--environment", action="append", default=[], metavar="SYSTEM=PYTHON", help=environment)
+    results = "JSON lines, a line a run [bench-peers.jsonl]"
+    add("--results", type=Path, default=Path("bench-peers.jsonl"), help=results)
+    add("--json", action="store_true", help="JSON on stdout in place of Markdown")
+    return parser.parse_args(given[:at]), tuple(given[at + 1 :])
+
+
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tables", type=Path, required=True, help="folder of parquet tables")
-    parser.add_argument("--manifest", type=Path, required=True, help="CSV naming the tables")
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds for each system")
-    parser.add_argument("--short", type=float, default=10.0, help="ours at this too; 0: not")
-    parser.add_argument("--per-kind", type=int, default=8, help="tables of each kind of task")
-    parser.add_argument("--half", choices=HALVES, default="report", help="half of the families")
-    parser.add_argument("--draw", type=int, default=0, help="seed that draws the tables")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the split and the systems")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--system", action="append", default=[], help="only these others")
-    parser.add_argument("--environment", action="append", default=[], metavar="SYSTEM=PYTHON")
-    parser.add_argument("--results", type=Path, default=Path("bench-peers.jsonl"))
-    parser.add_argument("--json", action="store_true")
-    arguments, ours = parser.parse_known_args()
+    arguments, ours = parse(sys.argv[1:])
     contest = Contest(
         _pythons(arguments.system, arguments.environment),
         arguments.budget,
         arguments.short,
         arguments.seed,
         arguments.cores,
-        tuple(ours),
+        ours,
     )
-    chosen = choose_tables(
-        read_manifest(arguments.manifest),
-        arguments.per_kind,
-        seed=arguments.draw,
-        half=arguments.half,
-    )
+    manifest = read_manifest(arguments.manifest)
+    chosen = choose_tables(manifest, arguments.per_kind, seed=arguments.draw, half=arguments.half)
     runs = run_contest(chosen, arguments.tables, contest, arguments.results)
     shown = json.dumps(report(runs, contest), indent=2) if arguments.json else as_markdown(runs)
     sys.stdout.write(shown + "\n")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 _N_COLUMNS = 8  # columns shown by importance: as many as fit a glance
+_N_CHARS = 80  # of an error's first line: the rest is in `trials show`
 
 
 def outcome_text(result: TuneResult) -> Text:
@@ -105,6 +106,25 @@ def _trials(result: TuneResult, text: Text) -> None:
     resumed = f" ({result.n_resumed} of them earlier)" if result.n_resumed else ""
     text.append(f"{counted(done, 'trial')} done{resumed}, {pruned} pruned, {failed} failed")
     text.append(f" in {seconds_text(result.elapsed_s)}\n")
+    if failed:
+        error, number = _commonest_error(result.trials)
+        text.append(f"failed, most often: {error}; see autometa trials show {number}\n")
+
+
+def _commonest_error(trials: Sequence[TrialRecord]) -> tuple[str, int]:
+    """What most failed trials died of, in short, and the number of the first that did."""
+    by_error: dict[str, list[int]] = {}
+    for trial in trials:
+        if trial.state.is_failure:
+            by_error.setdefault(_short_error(trial), []).append(trial.number)
+    error = max(by_error, key=lambda name: len(by_error[name]))
+    return error, by_error[error][0]
+
+
+def _short_error(trial: TrialRecord) -> str:
+    """One line of the error; how the trial ended, where no error was told."""
+    lines = (trial.error or trial.state.value.replace("_", " ")).strip().splitlines()
+    return lines[0] if len(lines[0]) <= _N_CHARS else f"{lines[0][: _N_CHARS - 3]}..."
 
 
 def _members(result: TuneResult, text: Text) -> None:

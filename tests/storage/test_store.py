@@ -221,3 +221,13 @@ def test_equal_configs_have_equal_texts_and_hashes(config: dict[str, int | float
     assert config_hash("linear", turned) == config_hash("linear", config)
     assert config_hash("linear", config) != config_hash("network", config)
     assert from_json(to_json(config)) == config
+
+
+def test_only_the_owner_finishes_a_study(store: Store, new_study: NewStudy) -> None:
+    """A process that lost its lease cannot end the study of the one that took it over."""
+    study = store.start_study(new_study)
+    other = Owner("elsewhere", 1, 1.0)
+    assert not store.finish_study(study.id, StudyStatus.FAILED, owner=other)
+    assert store.find_study(study.id).status is StudyStatus.RUNNING
+    assert store.finish_study(study.id, StudyStatus.FINISHED)
+    assert store.find_study(study.id).status is StudyStatus.FINISHED

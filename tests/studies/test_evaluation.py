@@ -150,7 +150,9 @@ def test_a_trial_without_time_says_so(make_workspace: Make) -> None:
 def test_a_trial_short_of_time_still_fits_every_fold(make_workspace: Make) -> None:
     """What is left of the time is shared among the folds, each kept as far as it got."""
     workspace = make_workspace(mixed_table("binary", n=400))
-    importlib.import_module("autometa.learners.network")  # torch's import is not a trial's time
+    importlib.import_module(
+        "autometa.learners.network.fitting"
+    )  # torch's import is not a trial's time
     limit = Deadline.after(3.0)
     unit = WorkUnit(workspace.folder, 0, "network", {}, "test", NeverPolicy(), limit)
     record = evaluate(unit)

@@ -1,6 +1,7 @@
 """Workers: they run units, and what happens to one of them happens to its own unit only."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -40,6 +41,17 @@ def test_a_crash_is_told_and_the_worker_replaced(workers: WorkerExecutor) -> Non
     assert workers.submit(abs, -3).result() == 3
 
 
+def test_a_worker_that_dies_between_units_is_replaced(workers: WorkerExecutor) -> None:
+    """A worker killed while it was idle costs nothing: the next unit runs on a new one."""
+    _wait_until_free(workers, 2)
+    pids = [workers.submit(_pid, 0).result() for _ in range(1)]
+    os.kill(pids[0], signal.SIGKILL)
+    time.sleep(0.5)  # the pool's own thread has to see it
+    for _ in range(2):
+        _wait_until_free(workers, 1)
+        assert workers.submit(abs, -5).result() == 5
+
+
 def test_a_worker_that_grows_too_large_is_out_of_memory(workers: WorkerExecutor) -> None:
     """A unit that passes the memory limit is ended, and the error says why."""
     _wait_until_free(workers, 2)
@@ -76,3 +88,7 @@ def _fill_memory(megabytes: int) -> int:
     held = [os.urandom(2**20) for _ in range(megabytes)]
     time.sleep(1)  # the watchdog looks ten times a second
     return len(held)
+
+
+def _pid(_: int) -> int:
+    return os.getpid()

@@ -128,7 +128,7 @@ def test_time_ends_the_search() -> None:
     loop.run()
     assert not loop.is_interrupted()
     assert len(records) > 3
-    assert sorted(record.number for record in records) == list(range(len(records)))
+    assert len({record.number for record in records}) == len(records)
 
 
 def test_a_worker_s_death_is_an_outcome_and_the_study_goes_on() -> None:

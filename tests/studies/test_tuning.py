@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from autometa.errors import AutometaError, ModelError, OptionError, TableError
@@ -194,6 +195,51 @@ def test_when_nothing_finishes_the_model_is_the_baseline(tmp_path: Path) -> None
     assert [member.learner for member in result.members] == ["constant"]
     assert any("baseline" in note for note in result.notes)
     assert result.score == pytest.approx(result.baseline_score, rel=0.05)
+
+
+def test_a_model_is_not_replaced_by_the_baseline(tmp_path: Path) -> None:
+    """When nothing finished, an earlier model in the same place stays, and the result says so."""
+    options = _options(tmp_path)
+    tune(mixed_frame(), options)
+    before = (tmp_path / "model" / "card.json").read_bytes()
+    result = tune(mixed_frame(), replace(options, n_trials=None, time_s=0.01, is_fresh=True))
+    assert result.model is None
+    assert any("left as it was" in note for note in result.notes)
+    assert (tmp_path / "model" / "card.json").read_bytes() == before
+
+
+def test_after_a_split_in_time_the_model_knows_the_newest_rows(tmp_path: Path) -> None:
+    """Where the splits leave rows untrained, the members are fitted once more on all rows."""
+    n = 600
+    rng = np.random.default_rng(0)
+    x, when = rng.normal(size=n), np.arange(n)
+    slope = np.where(when < n * 0.8, 1.0, 5.0)
+    frame = pl.DataFrame({"x": x, "z": rng.normal(size=n), "when": when, "y": slope * x})
+    options = TuneOptions(
+        table=TableOptions(target="y", time="when"),
+        n_trials=2,
+        n_jobs=0,
+        learners=("linear",),
+        store=tmp_path / "store.db",
+        output=tmp_path / "model",
+    )
+    result = tune(frame, options)
+    assert result.model is not None
+    card = load_model(result.model).card
+    assert all(len(member["folds"]) == 1 for member in card["members"])
+    low, high = load_model(result.model).predict(pl.DataFrame({"x": [0.0, 1.0], "z": [0.0, 0.0]}))
+    assert float(high) - float(low) > 1.1  # every fold's own model knows slope 1 only
+
+
+def test_two_runs_of_one_study_at_once_do_not_meet(tmp_path: Path) -> None:
+    """While a process runs a study, the same command elsewhere starts one of its own."""
+    running = _start(tmp_path, 500)
+    _wait_for_trials(tmp_path, 1)
+    result = tune(mixed_frame(), replace(_options(tmp_path), output=tmp_path / "other"))
+    running.kill()
+    running.communicate()
+    assert result.n_resumed == 0
+    assert len(result.trials) == 4
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

@@ -142,3 +142,14 @@ def test_a_small_frame_survives_every_kind() -> None:
     table = prepare_table(RawTable(frame, "t"), TableOptions(target="y"))
     assert table.frame.height == N
     assert set(table.frame.dtypes) == {pl.Float64, pl.String, pl.Datetime("us"), pl.Boolean}
+
+
+def test_rows_without_weight_are_left_out() -> None:
+    """Rows of weight 0 can neither teach nor score: they are dropped, counted and said."""
+    weights = [0.0, 0.0] + [2.0] * (N - 2)
+    frame = pl.DataFrame(CELLS).with_columns(pl.Series("w", weights))
+    table = prepare_table(RawTable(frame, "t"), TableOptions(target="y", weight="w"))
+    assert len(table) == N - 2
+    assert table.weights is not None
+    assert (table.weights == 2.0).all()
+    assert any("2 rows of weight 0" in note for note in table.notes)

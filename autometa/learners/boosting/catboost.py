@@ -106,7 +106,7 @@ class CatBoostLearner(Learner):
 class CatBoostModel(Model):
     """Trees cut at their best round."""
 
-    def __init__(self, trees: Any, outputs: Outputs, n_steps: int, n_threads: int = -1) -> None:
+    def __init__(self, trees: Any, outputs: Outputs, n_steps: int, n_threads: int = 1) -> None:
         self._trees = trees
         self._outputs = outputs
         self._n_threads = n_threads

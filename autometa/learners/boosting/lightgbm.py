@@ -111,7 +111,7 @@ class LightGBMLearner(Learner):
 class LightGBMModel(Model):
     """A booster cut at its best round."""
 
-    def __init__(self, text: str, outputs: Outputs, n_steps: int, n_threads: int = 0) -> None:
+    def __init__(self, text: str, outputs: Outputs, n_steps: int, n_threads: int = 1) -> None:
         self._text = text
         self._booster = _library().Booster(model_str=text)
         self._outputs = outputs

@@ -1,0 +1,140 @@
+"""The last fit of the chosen members, on all rows, where the splits left some untrained.
+
+In cross-validation every row trains most of the folds' models, and their mean is the final model.
+After a holdout, or forward in time, the scored rows (in time: the newest) would train nothing. So
+each member is fitted once more on all rows, some of which only stop it; a member whose fit does
+not end in time keeps the models it has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autometa.learners import find_learner
+from autometa.learners._base import FitContext
+from autometa.priors._base import StartProposer
+from autometa.spaces import Config
+from autometa.studies.budget import Deadline
+from autometa.studies.evaluation import fold_seed
+from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.model_folder import FoldFolders, Member
+from autometa.studies.workspace import FINAL, Workspace, write_folder
+
+# the last fit has more rows than a fold's, and a curve of its own: allow for twice the time
+_SLACK = 2.0
+_FINAL_FOLD = 1_000_000  # beside the folds' numbers, in seeds
+
+
+@dataclass(frozen=True, slots=True)
+class FinalUnit:
+    """A member to fit on all rows of the workspace, until the deadline."""
+
+    workspace: Path
+    number: int
+    learner: str
+    config: Config
+    deadline: Deadline
+    start: StartProposer | None = None
+    n_threads: int = 1
+
+
+class _Watch:
+    """Remembers whether the fit was cut short."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self.was_cut = False
+
+    def report(self, step: int, loss: float) -> None:
+        """Nothing is kept of the last fit's curve."""
+
+    def is_time_up(self) -> bool:
+        """Whether the deadline has passed."""
+        self.was_cut = self.was_cut or self._deadline.is_over()
+        return self.was_cut
+
+
+def fit_finally(unit: FinalUnit) -> bool:
+    """Fit and save the member's model; False, saving nothing, if time ran out."""
+    workspace = Workspace(unit.workspace)
+    fold = workspace.fold(FINAL)
+    watch = _Watch(unit.deadline)
+    context = FitContext(
+        target=workspace.target_info,
+        seed=fold_seed(workspace.seed, unit.number, _FINAL_FOLD),
+        n_threads=unit.n_threads,
+        monitor=watch,
+        start=unit.start,
+    )
+    model = find_learner(unit.learner).fit(unit.config, fold.fit, fold.stop, context)
+    if watch.was_cut:
+        return False
+    write_folder(_folder(workspace, unit.number), model.save)
+    return True
+
+
+def _folder(workspace: Workspace, number: int) -> Path:
+    return workspace.trial_folder(number) / FINAL
+
+
+def fit_members(
+    members: Sequence[Member],
+    workspace: Workspace,
+    executor: Executor,
+    end: Deadline,
+    start: StartProposer | None,
+) -> tuple[Member, ...]:
+    """The members with their models of all rows, where there was time for them.
+
+    The heaviest come first; one that cannot be expected to end in time is not begun.
+    """
+    waiting = sorted(members, key=lambda member: -member.weight)
+    running: dict[Future[bool], Member] = {}
+    fitted: set[int] = set()
+    while (waiting or running) and not end.is_over():
+        while waiting and executor.n_free > 0:
+            member = waiting.pop(0)
+            if _expected_s(member) <= end.left_s():
+                trial = member.trial
+                unit = FinalUnit(
+                    workspace.folder, trial.number, trial.learner, trial.config, end, start
+                )
+                running[executor.submit(fit_finally, unit)] = member
+        done, _ = wait(
+            running, timeout=max(0.0, min(0.25, end.left_s())), return_when=FIRST_COMPLETED
+        )
+        for future in done:
+            member = running.pop(future)
+            if _is_fitted(future):
+                fitted.add(member.trial.number)
+        if not running and waiting and executor.n_free == 0:
+            time.sleep(0.01)
+    for future in running:
+        executor.end(future)
+    return tuple(
+        _with_final(member, workspace) if member.trial.number in fitted else member
+        for member in members
+    )
+
+
+def _is_fitted(future: Future[bool]) -> bool:
+    """Whether the fit ended well; a worker's death or a learner's failure keeps the old models."""
+    failure = future.exception()
+    if failure is None:
+        return future.result()
+    if isinstance(failure, WorkerEndedError | ArithmeticError | MemoryError | ValueError):
+        return False
+    raise failure
+
+
+def _expected_s(member: Member) -> float:
+    return _SLACK * member.trial.duration_s / max(1, len(member.folds))
+
+
+def _with_final(member: Member, workspace: Workspace) -> Member:
+    folders = FoldFolders(workspace.encoder_folder(FINAL), _folder(workspace, member.trial.number))
+    return replace(member, folds=(folders,))
