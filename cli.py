@@ -133,7 +133,6 @@ _budget_options = _together(
 
 _study_options = _together(
     click.option("--output", metavar="FOLDER", help="Where the model goes. [<data>_model]"),
-    click.option("--overwrite", is_flag=True, help="Even over a model of another table."),
     click.option("--store", metavar="URL", help="The database of results. [see 'store path']"),
     click.option("--metric", metavar="M", help="What to optimise. [log_loss, or rmse]"),
     click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]"),

@@ -46,7 +46,6 @@ class TuneWords(ReadingWords, total=False):
     trials: int | None
     started_at: float | None
     output: str | Path | None
-    overwrite: bool
     store: str | Path | None
     metric: str | None
     seed: int
@@ -100,7 +99,7 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
     * `target` (the last column), `task` ("binary", "multiclass", "regression")
     * budgets: `time` ("60s", "10m", or seconds) and `trials`, whichever ends first;
       60 seconds if neither is given
-    * `output`: the model's folder, `overwrite=True` if a model of another table may be lost there;
+    * `output`: the model's folder;
       `store`: a database's URL or path
     * `metric`, `seed`, `jobs` (worker processes; 0 for none), `memory` ("4G", or megabytes)
     * a score no search has seen: `holdout` (a share of the rows) or `test` (more data)
@@ -140,7 +139,6 @@ def options_from(words: TuneWords) -> TuneOptions:
         test=words.get("test"),
         store=words.get("store"),
         output=None if output is None else Path(output),
-        may_overwrite=words.get("overwrite", False),
         use_prior=words.get("prior", True),
         is_fresh=words.get("fresh", False),
     )

@@ -44,15 +44,15 @@ def build_ensemble(
 ) -> Ensemble:
     """Choose and weigh members on out-of-fold predictions; the baseline is one of those to choose.
 
-    It is all there is if no trial finished, and all that is chosen if none is better. `groups` (S,)
-    are those of the scored rows, if rows come in groups.
+    It is all there is if no trial finished, and all that is chosen if none is better. `groups`
+    (S,) are those of the scored rows, if rows come in groups.
     """
     usable = _usable(workspace, records)
     target, row_weights = workspace.scored_target()
     pool = Pool(
         [_prediction(workspace, record) for record in usable],
         [record.learner for record in usable],
-        np.asarray(target),
+        target,
         workspace.metric,
         row_weights,
         baseline=next(i for i, record in enumerate(usable) if record.learner == _BASELINE),
@@ -92,6 +92,8 @@ def _usable(workspace: Workspace, records: Sequence[TrialRecord]) -> list[TrialR
     ]
     if not any(record.learner == _BASELINE for record in usable):
         number = max((record.number for record in records), default=-1) + 1
+        while workspace.trial_folder(number).exists():  # of a trial that was never recorded
+            number += 1
         unit = WorkUnit(workspace.folder, number, _BASELINE, {}, "baseline", NeverPolicy())
         record = evaluate(unit)
         if record.state is not TrialState.COMPLETE:

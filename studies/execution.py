@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from loky.process_executor import (
@@ -151,7 +152,7 @@ class WorkerExecutor:
 
 def warm_up(_: None) -> None:
     """Import in a new worker what every trial needs; the learners' libraries follow when used."""
-    import autometa.studies.evaluation  # noqa: F401, PLC0415  for the import's sake, in the worker
+    import_module("autometa.studies.evaluation")
 
 
 def _pass_on(inner: Future[Result], outer: Future[Result]) -> None:

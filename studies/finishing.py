@@ -10,12 +10,10 @@ from pathlib import Path
 
 from autometa.priors._base import StartProposer
 from autometa.records import TrialRecord, TrialState
-from autometa.search.pruning import NeverPolicy
 from autometa.storage import Store
 from autometa.storage.records import ModelRecord
 from autometa.studies.budget import Deadline
 from autometa.studies.ensembling import Ensemble, build_ensemble
-from autometa.studies.evaluation import WorkUnit, evaluate
 from autometa.studies.execution import Executor, WorkerEndedError
 from autometa.studies.final_fit import fit_members
 from autometa.studies.judging import Judgement, JudgeUnit, judge, save_test
@@ -31,6 +29,9 @@ _IMPORTANCE_S = 10.0
 _WRITING_S = 0.4
 # the judge is waited for this long after the budget, for the sake of the test score
 _GRACE_SHARE, _GRACE_S = 0.03, 1.0
+_NOTHING_FINISHED = (
+    "no trial finished within the budget, so the model is the baseline: give it more time"
+)
 
 
 @dataclass(slots=True)
@@ -56,9 +57,11 @@ class Finish:
         If no trial finished, the model is the baseline, and a note says so.
         """
         ensemble = build_ensemble(self.study.workspace, records, self.options.max_members)
-        is_baseline = ensemble is None
-        if ensemble is None:
-            ensemble = self._baseline_ensemble(records)
+        is_baseline = not any(record.state is TrialState.COMPLETE for record in records)
+        if is_baseline:
+            self.notes.append(_NOTHING_FINISHED)
+        elif ensemble.note:
+            self.notes.append(ensemble.note)
         schema = self.setting.table.schema
         parts = ModelParts(schema, self._final_members(ensemble), ensemble.temperature, {})
         judgement = self._judge(parts, ensemble)
@@ -86,18 +89,6 @@ class Finish:
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started
-
-    def _baseline_ensemble(self, records: Sequence[TrialRecord]) -> Ensemble:
-        self.notes.append(
-            "no trial finished within the budget, so the model is the baseline: give it more time"
-        )
-        number = max((record.number for record in records), default=-1) + 1
-        workspace = self.study.workspace
-        unit = WorkUnit(workspace.folder, number, "constant", {}, "baseline", NeverPolicy())
-        ensemble = build_ensemble(workspace, [evaluate(unit)], max_members=1)
-        if ensemble is None:
-            raise RuntimeError("the baseline itself could not be fitted")
-        return ensemble
 
     def _judge(self, parts: ModelParts, ensemble: Ensemble) -> Judgement:
         """Have a worker judge the model; without a verdict in time, say so and go on.

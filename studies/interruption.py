@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -22,7 +22,7 @@ class Interruption:
 
 
 @contextmanager
-def interruption() -> Iterator[Interruption]:
+def interruption() -> Generator[Interruption]:
     """Catch Ctrl-C while the block runs; in a thread other than the main one, catch nothing."""
     wish = Interruption()
     if threading.current_thread() is not threading.main_thread():

@@ -91,21 +91,17 @@ def check_output(folder: Path) -> None:
         raise _cannot_write(folder, error) from error
 
 
-def replaceable(folder: Path, fingerprint: str) -> None:
-    """Make sure that no model of another table than `fingerprint` would be lost in `folder`.
+def table_of_model(folder: Path, fingerprint: str) -> str | None:
+    """Name and size of the table whose model lies in `folder`, if it is not this one's.
 
-    Raises `ModelError`. Rows held out or added and columns dropped make another table as well.
+    Rows held out or added and columns dropped make another table as well.
     """
     card = _card_of_any_version(folder)
     if card is None:
-        return
+        return None
     table = card.get("table")
     about = table if isinstance(table, dict) else {}
-    if about.get("fingerprint") != fingerprint:
-        raise ModelError(
-            f"{folder} holds a model of another table ({_of_what(about)}); name another --output "
-            "or add --overwrite"
-        )
+    return None if about.get("fingerprint") == fingerprint else _of_what(about)
 
 
 def _of_what(table: Mapping[str, Any]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autometa.errors import OptionError
 from autometa.learners import available_learners
+from autometa.studies.cores import usable_cores
 from autometa.tables.preparation import TableOptions
 from autometa.tables.reading import ReadOptions
 
@@ -39,7 +39,6 @@ class TuneOptions:
     output: Path | None = None
     use_prior: bool = True
     is_fresh: bool = False
-    may_overwrite: bool = False
     max_members: int = 12
 
     def __post_init__(self) -> None:
@@ -68,11 +67,7 @@ class TuneOptions:
         """How many worker processes to start: the cores this process may use, unless told."""
         if self.n_jobs is not None:
             return self.n_jobs
-        return (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
+        return usable_cores()
 
     @property
     def learner_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autometa.priors._base import ConfigsProposer, StartProposer
-from autometa.priors.off import DefaultConfigs
+from autometa.priors.off import DefaultConfigs, StandardStart
 from autometa.search._base import Pruner, Stopper
 from autometa.search.pruning import FoldPruner
 from autometa.search.stopping import NeverStop
@@ -13,11 +13,11 @@ from autometa.search.stopping import NeverStop
 
 @dataclass(frozen=True, slots=True)
 class Proposers:
-    """One implementation for each seam. `start` None leaves networks their standard start."""
+    """One implementation for each seam."""
 
     name: str
     configs: ConfigsProposer
-    start: StartProposer | None
+    start: StartProposer
     pruner: Pruner
     stopper: Stopper
 
@@ -30,4 +30,4 @@ def choose_proposers(*, use_prior: bool) -> Proposers:
 
 def prior_off() -> Proposers:
     """Every seam with its "prior off" implementation: published defaults, nothing learned."""
-    return Proposers("off", DefaultConfigs(), None, FoldPruner(), NeverStop())
+    return Proposers("off", DefaultConfigs(), StandardStart(), FoldPruner(), NeverStop())

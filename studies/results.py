@@ -22,10 +22,11 @@ class MemberSummary:
 class TuneResult:
     """The outcome of `tune`; scores are in the metric's own sign.
 
-    `score` is the ensemble's on out-of-fold rows, `test_score` on rows no search has seen (None
-    without `--holdout` or `--test`), `baseline_score` and `baseline_test_score` a dummy's on the
-    same rows. `importance` maps each column to the score lost when it is shuffled.
-    `calibration_error` is the expected calibration error of the out-of-fold probabilities.
+    `score` is that of ensembles on out-of-fold rows that had no say in their members, weights and
+    temperature; `test_score` is the model's on rows no search has seen (None without `--holdout`
+    or `--test`), `baseline_score` and `baseline_test_score` a dummy's on the same rows.
+    `importance` maps each column to the score lost when it is shuffled. `calibration_error` is the
+    expected calibration error of the probabilities that `score` is of.
     """
 
     study: str

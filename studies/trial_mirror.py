@@ -1,11 +1,11 @@
-"""Optuna's own tables beside ours, so that its tools show a study and a killed run resumes.
+"""Optuna's own tables beside ours, so that its dashboard and command line show a study.
 
 The study that is asked and told lives in the driver's memory; each finished trial is written here
 once, whole. Optuna numbers trials in the order in which they are written, which with several
 workers is not the order in which they were asked: the number asked is kept as a user attribute.
 
-The order of calls: `open`; `load`, adding each trial to the study in memory; `write` for each
-trial told since; `close`.
+The order of calls: `open`; `write` for each finished trial, those of an earlier run first (known
+ones are ignored); `close`. `load` reads them back, for a study without our store.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from autometa.studies.budget import Deadline
 from autometa.studies.execution import Executor, InlineExecutor, WorkerExecutor
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
-from autometa.studies.model_folder import check_output
+from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import OpenStudy, open_study, record_proposals
 from autometa.studies.options import TuneOptions
 from autometa.studies.progress import Listener, Note, Progress, ignore
@@ -111,7 +111,7 @@ class _Run:
 
     def to_the_end(self, output: Path) -> TuneResult:
         """Search, choose, write and report."""
-        for text in (*self.setting.table.notes, *self._notes_on_options()):
+        for text in (*self.setting.table.notes, *self._notes_on_options(output)):
             self._say(text)
         baseline = measure_baseline(self.setting)
         study = open_study(self.store, self.setting, self.options, baseline.loss)
@@ -152,9 +152,14 @@ class _Run:
         self._show("done", (), baseline)
         return result
 
-    def _notes_on_options(self) -> list[str]:
+    def _notes_on_options(self, output: Path) -> list[str]:
         """What follows from the options that a user may not expect."""
         notes: list[str] = []
+        other = table_of_model(output, self.setting.fingerprint)
+        if other is not None:
+            notes.append(
+                f"the model in {output} takes the place of one of another table ({other})"
+            )
         if self.setting.test is not None:
             notes += [f"test rows: {text}" for text in self.setting.test.notes]
         if self.options.n_trials is not None and self.options.worker_count > LAG:

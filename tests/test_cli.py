@@ -198,3 +198,15 @@ def test_benchmarks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bookkeeping" in names
     assert leave(["bench", "bookkeeping", "--help"]) == 0
     assert "--json" in capsys.readouterr().out
+
+
+def test_a_benchmark_gets_its_arguments_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A benchmark sees the `--` that parts its options from ours; a mistyped one is refused."""
+    (tmp_path / "manifest.csv").write_text("slug,task,target,rows,family\n")
+    places = ["--tables", str(tmp_path), "--manifest", str(tmp_path / "manifest.csv"), "--json"]
+    assert leave(["bench", "peers", *places, "--", "--no-prior"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"] == ["--no-prior"]
+    assert leave(["bench", "peers", *places, "--bugdet", "5"]) == 2
+    assert "--bugdet" in capsys.readouterr().err

@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from autometa.studies.tuned_model import load_model
+from autometa.studies.predicting import predict_to
+from autometa.tables.reading import ReadOptions
 from tests.tables.test_awkward_files import CASES, Awkward
 
 ROOT = Path(__file__).parent.parent
@@ -72,9 +74,14 @@ def test_an_awkward_file_becomes_a_model(name: str, tmp_path: Path) -> None:
     done = tune(case, tmp_path)
     assert done.returncode == 0, done.stderr
     assert left_behind(tmp_path, case) == ["model"]
-    predicted = load_model(tmp_path / "model").predict_table(tmp_path / case.file)
-    assert predicted.height >= case.n_rows
-    assert np.isfinite(predicted[:, 1:].to_numpy()).all()
+    notes: list[str] = []
+    output = tmp_path / "predictions.csv"
+    n_rows = predict_to(
+        output, tmp_path / "model", tmp_path / case.file, ReadOptions(), notes.append
+    )
+    assert n_rows == case.n_rows
+    assert np.isfinite(pl.read_csv(output)[:, 1:].to_numpy()).all()
+    assert case.note in " | ".join(notes)
     card = json.loads((tmp_path / "model" / "card.json").read_text())
     assert card["schema"]["target"]["name"] == "y"
 

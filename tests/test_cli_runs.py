@@ -104,6 +104,20 @@ def test_predictions_go_to_stdout_and_to_parquet(place: Path) -> None:
     assert pl.read_csv(out.encode()).equals(pl.read_parquet(place / "p.parquet"))
 
 
+def test_cells_not_understood_are_a_note(place: Path) -> None:
+    """What is odd in the new rows is said in one line on standard error, also beside a pipe."""
+    rows = PENGUINS.read_text().splitlines()
+    names = rows[0].split(",")
+    cells = dict(zip(names, rows[1].split(","), strict=True)) | {"bill_length_mm": "long"}
+    junk = ",".join(cells.values())
+    (place / "odd.csv").write_text("\n".join([*rows, "," * (len(names) - 1), junk]) + "\n")
+    out, err = autometa(place, "predict", "model", "odd.csv", "-o", "-")
+    skipped, misfit = err.splitlines()
+    assert skipped == "note: 1 empty row skipped"
+    assert misfit.startswith("note: column 'bill_length_mm': 1 cell that cannot be a number")
+    assert len(out.splitlines()) == 346
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -168,3 +182,13 @@ def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
     assert process.returncode == 130, out + err
     assert b"interrupted" in out
     autometa(tmp_path, "predict", "penguins_model", PENGUINS, "-o", "p.csv")
+
+
+def test_replacing_another_table_s_model_is_said(tmp_path: Path) -> None:
+    """A model of another target takes the place of the first, and a note says what was there."""
+    name = ["tune", PENGUINS, "--output", "m", *TINY]
+    autometa(tmp_path, *name, "--target", "species")
+    _, err = autometa(tmp_path, *name, "--target", "island")
+    assert "takes the place of one of another table (penguins, 344 rows)" in err
+    card = json.loads((tmp_path / "m" / "card.json").read_text())
+    assert card["schema"]["target"]["name"] == "island"

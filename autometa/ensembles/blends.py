@@ -56,22 +56,25 @@ class LogLossBlends(Blends):
 
     def loss(self, counts: Counts) -> float:
         """The loss of the blend with these counts (M,)."""
-        return float(self._loss_of_sums(counts @ self._true_class, int(counts.sum())))
+        sums = counts.astype(np.float64) @ self._true_class
+        return float(self._losses_of_sums(sums[None], int(counts.sum()))[0])
 
     def losses_with_one_more(self, counts: Counts) -> Floats:
         """The losses (M,) of the blends that one more of each model makes of these counts."""
-        sums = self._true_class + counts @ self._true_class
-        return self._loss_of_sums(sums, int(counts.sum()) + 1)
+        chosen = np.flatnonzero(counts)
+        sums = self._true_class + counts[chosen] @ self._true_class[chosen]
+        return self._losses_of_sums(sums, int(counts.sum()) + 1)
 
     def take(self, rows: Rows) -> LogLossBlends:
         """The same of these rows."""
         return LogLossBlends(self._true_class[:, rows], self._weights[rows])
 
-    def _loss_of_sums(self, sums: Floats, n: int) -> Floats:
-        clipped = np.clip(sums / n, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    def _losses_of_sums(self, sums: Floats, n: int) -> Floats:
+        """The losses of blends of n models with these sums (blends, N), which are overwritten."""
+        np.maximum(sums, PROBABILITY_FLOOR * n, out=sums)
         if self._is_even:
-            return -_sums_of_logs(clipped) / clipped.shape[-1]
-        return np.asarray(-np.log(clipped) @ self._weights, np.float64)
+            return np.asarray(np.log(n) - _sums_of_logs(sums) / sums.shape[1])
+        return np.asarray(np.log(n) - np.log(sums) @ self._weights)
 
 
 class SquaredErrorBlends(Blends):
@@ -132,13 +135,12 @@ class AnyBlends(Blends):
         return self._metric.loss(self._target, total / n, self._weights)
 
 
-def _sums_of_logs(probabilities: Floats) -> Floats:
-    """Sums over the last axis; a logarithm of products takes a fraction of the time."""
-    n_chunked = probabilities.shape[-1] // _CHUNK * _CHUNK
-    leading = probabilities.shape[:-1]
-    chunks = probabilities[..., :n_chunked].reshape(*leading, _CHUNK, n_chunked // _CHUNK)
-    rest = np.log(probabilities[..., n_chunked:]).sum(axis=-1)
-    return np.asarray(np.log(chunks.prod(axis=-2)).sum(axis=-1) + rest, np.float64)
+def _sums_of_logs(values: Floats) -> Floats:
+    """Sums over rows of values (blends, N); logarithms of products take a fraction of the time."""
+    n_chunked = values.shape[1] // _CHUNK * _CHUNK
+    chunks = values[:, :n_chunked].reshape(len(values), _CHUNK, n_chunked // _CHUNK)
+    rest = np.log(values[:, n_chunked:]).sum(axis=1)
+    return np.asarray(np.log(chunks.prod(axis=1)).sum(axis=1) + rest, np.float64)
 
 
 def make_blends(

@@ -19,8 +19,8 @@ def choose_candidates(losses: NDArray[np.float64], families: Sequence[str]) -> l
     """
     taken: Counter[str] = Counter()
     chosen: list[int] = []
-    ranked = np.argsort(losses, kind="stable")
-    for place, model in enumerate(ranked[np.isfinite(losses[ranked])].tolist()):
+    ranked: list[int] = np.argsort(losses, kind="stable").tolist()
+    for place, model in enumerate(model for model in ranked if np.isfinite(losses[model])):
         taken[families[model]] += 1
         if place < BEST_OF_ALL or taken[families[model]] <= BEST_OF_FAMILY:
             chosen.append(model)

@@ -28,7 +28,7 @@ Rows = NDArray[np.int64]
 
 N_PARTS = 5
 MAX_ROWS = 10_000  # to select on: their noise is far below what members differ by
-MAX_ROWS_OF_ANY_METRIC = 3_000  # a metric computed blend by blend costs about 1 ms on so many
+MAX_ROWS_OF_ANY_METRIC = 2_000  # a metric computed blend by blend costs 0.3 ms on so many
 _N_BLOCKS, _BLOCK_ROWS = 20, 10  # at most so many blocks, of at least so many rows
 _N_NOISES = 2.0  # a gain below two standard errors is taken for chance
 

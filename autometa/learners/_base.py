@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,4 +140,5 @@ def joined(train: Sample, stop: Sample | None) -> Sample:
     weights = None
     if train.weights is not None and stop.weights is not None:
         weights = np.concatenate([train.weights, stop.weights])
-    return Sample(features, np.concatenate([train.target, stop.target]), weights)
+    target: Any = np.concatenate([train.target, stop.target])  # of the type that both have
+    return Sample(features, target, weights)

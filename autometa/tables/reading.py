@@ -99,7 +99,13 @@ def _read_bytes(data: bytes, name: str, options: ReadOptions) -> RawTable:
         return RawTable(frame, title, notes + renamed, options.decimal)
     text, notes = decode(data, name, options.encoding)
     frame, found = read_delimited(text, name, options.delimiter, options.quote, options.has_header)
+    if frame.height and all(_is_blank(column) for column in frame):
+        raise TableError(f"{name} has a header and only blank rows; give a table with data")
     return RawTable(frame, title, notes + found, options.decimal)
+
+
+def _is_blank(cells: pl.Series) -> bool:
+    return bool((cells.fill_null("").str.strip_chars() == "").all())
 
 
 def _check_rows(raw: RawTable) -> RawTable:
@@ -107,6 +113,6 @@ def _check_rows(raw: RawTable) -> RawTable:
         raise TableError(f"{raw.name} has no columns; give a table with a header and rows")
     if raw.frame.height == 0:
         # what was skipped tells why: rows of nothing but delimiters leave no row either
-        skipped = f" ({'; '.join(raw.notes)})" if raw.notes else ""
+        skipped = f" but blank ones ({'; '.join(raw.notes)})" if raw.notes else ""
         raise TableError(f"{raw.name} has a header and no rows{skipped}; give a table with data")
     return raw

@@ -99,7 +99,8 @@ def catboost(job: Job) -> Any:
 
 def flaml(job: Job) -> Any:
     """FLAML with its defaults within the budget."""
-    from flaml import AutoML  # noqa: PLC0415
+    # each AutoML system is installed in an environment of its own, not in this one
+    from flaml import AutoML  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
     model = AutoML()
     model.fit(
@@ -117,7 +118,10 @@ def flaml(job: Job) -> Any:
 
 def autogluon_medium(job: Job) -> Any:
     """AutoGluon's `medium_quality` within the budget."""
-    from autogluon.tabular import TabularPredictor  # noqa: PLC0415
+    # as above
+    from autogluon.tabular import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        TabularPredictor,
+    )
 
     with tempfile.TemporaryDirectory() as folder:
         predictor = TabularPredictor(
@@ -142,7 +146,11 @@ def autogluon_medium(job: Job) -> Any:
 
 def realmlp(job: Job) -> Any:
     """RealMLP with pytabkit's tuned defaults."""
-    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor  # noqa: PLC0415
+    # as above
+    from pytabkit import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        RealMLP_TD_Classifier,
+        RealMLP_TD_Regressor,
+    )
 
     words = {"random_state": job.seed, "device": "cpu", "n_threads": job.n_cores, "verbosity": 0}
     if job.is_class:

@@ -306,6 +306,7 @@ def report(runs: list[Run], contest: Contest) -> dict[str, object]:
         "python": platform.python_version(),
         "machine": f"{contest.n_cores} cores, {platform.machine()}",
         "seed": contest.seed,
+        "options": contest.ours,
         "standings": [asdict(standing) for standing in standings(runs)],
         "longest_over_budget_s": max(late, default=None),
         "runs": [asdict(run) for run in runs],
@@ -337,7 +338,10 @@ def _cell(run: Run | None) -> str:
 
 def _pythons(names: list[str], environments: list[str]) -> dict[str, str]:
     """The Python for each system; systems that can run nowhere are named and left out."""
-    given = dict(text.partition("=")[::2] for text in environments)
+    given: dict[str, str] = {}
+    for text in environments:
+        system, _, python = text.partition("=")
+        given[system] = python
     if unknown := sorted((set(given) | set(names)) - set(_PACKAGES)):
         raise OptionError(f"unknown systems {unknown}; there are {', '.join(_PACKAGES)}")
     found: dict[str, str] = {}

@@ -126,3 +126,31 @@ def test_infinite_predictions_are_left_out() -> None:
     assert np.isfinite(chosen.loss)
     with pytest.raises(LearnerError, match="finite"):
         select_ensemble([broken], target, rmse, seed=0)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier_score"])
+def test_the_baseline_is_kept_where_models_know_nothing(name: str) -> None:
+    """Behind 20 luckier models of noise the baseline is what mostly is chosen, alone."""
+    metric, n_kept = find_metric(name, TaskKind.BINARY), 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        of_one = rng.uniform(0.35, 0.65, size=(20, 60))
+        noise = [np.stack([1 - one, one], axis=1) for one in of_one]
+        target = rng.permutation(np.arange(60) % 2)
+        chosen = select_ensemble(
+            [*noise, np.full((60, 2), 0.5)], target, metric, seed=seed, baseline=20
+        )
+        assert chosen.single_best_loss < metric.loss(target, np.full((60, 2), 0.5))
+        n_kept += chosen.weights[20] == 1
+    assert n_kept >= 6
+
+
+def test_a_tie_with_the_baseline_goes_to_the_models() -> None:
+    """A model as good as the baseline is kept: it may still rank rows better."""
+    target = np.arange(40) % 4 == 0
+    accuracy = find_metric("accuracy", TaskKind.BINARY)
+    model, baseline = (np.tile([1 - p, p], (40, 1)) for p in (0.1, 0.25))
+    chosen = select_ensemble(
+        [model, baseline], target.astype(np.int64), accuracy, seed=0, baseline=1
+    )
+    assert chosen.weights.tolist() == [1, 0]

@@ -21,6 +21,7 @@ from autometa.studies.model_folder import (
     check_output,
     is_model,
     read_card,
+    table_of_model,
     write_model,
 )
 from tests.studies.saved_models import make_parts
@@ -167,11 +168,31 @@ def test_a_failure_while_writing_leaves_the_old_model(parts: ModelParts, tmp_pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no umask there")
 def test_others_may_read_the_model_as_the_umask_says(parts: ModelParts, tmp_path: Path) -> None:
-    """The folder has the mode of any new folder, not that of a temporary one."""
+    """Folders and files have the modes of any new ones, whatever modes the libraries gave them."""
+    fold = parts.members[0].folds[0]
+    for path in (*fold.model.iterdir(), *fold.encoder.iterdir()):
+        path.chmod(0o600)
     write_model(tmp_path / "m", parts)
     (tmp_path / "plain").mkdir()
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("m", "plain")]
-    assert modes[0] == modes[1]
+    (tmp_path / "plain" / "file").touch()
+    modes = {
+        path.is_dir(): stat.S_IMODE(path.stat().st_mode)
+        for path in (tmp_path / "plain", tmp_path / "plain" / "file")
+    }
+    written = [tmp_path / "m", *(tmp_path / "m").rglob("*")]
+    assert {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in written} == set(
+        modes.items()
+    )
+
+
+def test_whose_model_lies_in_a_folder_can_be_told(parts: ModelParts, tmp_path: Path) -> None:
+    """A model of another table is named; of the same one, or where there is none, nothing is."""
+    place = tmp_path / "model"
+    assert table_of_model(place, "1234") is None
+    table = {"name": "sales", "n_rows": 70, "fingerprint": "1234"}
+    write_model(place, replace(parts, card={"table": table}))
+    assert table_of_model(place, "1234") is None
+    assert table_of_model(place, "5678") == "sales, 70 rows"
 
 
 def _break(folder: Path, how: str) -> None:

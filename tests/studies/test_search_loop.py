@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autometa.priors._base import ProposedConfig
-from autometa.priors.off import DefaultConfigs
+from autometa.priors.off import DefaultConfigs, StandardStart
 from autometa.records import TrialRecord, TrialState
 from autometa.search.allocation import Allocation
 from autometa.search.pruning import FoldPruner
@@ -80,7 +80,7 @@ def _good(unit: WorkUnit) -> TrialRecord:
 
 def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -> SearchLoop:
     first = [ProposedConfig("hill", {"x": 0.0}, "default")]
-    proposers = Proposers("off", DefaultConfigs(), None, FoldPruner(), NeverStop())
+    proposers = Proposers("off", DefaultConfigs(), StandardStart(), FoldPruner(), NeverStop())
     return SearchLoop(
         asker=Asker(SPACES, make_sampler(0), first, records),
         executor=executor,

@@ -70,6 +70,7 @@ def test_the_summary_says_what_matters() -> None:
     assert "log_loss 0.02130  by 8-fold cross-validation; baseline 1.055" in text
     assert "log_loss 0.03000  on rows no search has seen; baseline 1.060" in text
     assert "1 trial done, 1 pruned, 1 failed in 58 s" in text
+    assert "failed, most often: gone; see autometa trials show 2\n" in text
     assert text.index("75%") < text.index("25%")
     assert text.index("column 9") < text.index("column 2")
     assert "column 1 " not in text
@@ -84,6 +85,21 @@ def test_the_summary_leaves_out_what_is_not_there() -> None:
     assert "no search has seen" not in text
     assert "columns that matter" not in text
     assert "interrupted" in text
+
+
+def test_the_commonest_failure_is_named() -> None:
+    """Of several errors the one that most trials ended in, its first line, cut; none without."""
+    rare = replace(TRIALS[2], number=3, error="rare")
+    often = replace(TRIALS[2], error="often " * 20 + "\nand on")
+    trials = (rare, *(replace(often, number=number) for number in (5, 6)))
+    text = text_of(replace(RESULT, trials=trials))
+    assert "3 failed" in text
+    line = next(line for line in text.splitlines() if "most often" in line)
+    assert line.startswith("failed, most often: often often")
+    assert line.endswith("...; see autometa trials show 5")
+    untold = text_of(replace(RESULT, trials=(replace(rare, error=None),)))
+    assert "most often: crashed; see" in untold
+    assert "most often" not in text_of(replace(RESULT, trials=TRIALS[:2]))
 
 
 def test_a_folder_with_spaces_can_be_pasted() -> None:
