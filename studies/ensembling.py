@@ -40,12 +40,10 @@ def build_ensemble(
     workspace: Workspace,
     records: Sequence[TrialRecord],
     max_members: int,
-    groups: NDArray[np.int64] | None = None,
 ) -> Ensemble:
     """Choose and weigh members on out-of-fold predictions; the baseline is one of those to choose.
 
-    It is all there is if no trial finished, and all that is chosen if none is better. `groups`
-    (S,) are those of the scored rows, if rows come in groups.
+    It is all there is if no trial finished, and all that is chosen if none is better.
     """
     usable = _usable(workspace, records)
     target, row_weights = workspace.scored_target()
@@ -56,7 +54,7 @@ def build_ensemble(
         workspace.metric,
         row_weights,
         baseline=next(i for i, record in enumerate(usable) if record.learner == _BASELINE),
-        groups=groups,
+        groups=workspace.scored_groups(),
     )
     rows, seed = np.arange(len(target)), workspace.seed
     blend = fit_blend(pool, rows, max_members=max_members, seed=seed)

@@ -1,6 +1,6 @@
 """A study's folder on disk: the table once for all workers, and what finished trials left.
 
-    table/      frame.arrow, target.npy, weights.npy, about.json
+    table/      frame.arrow, target.npy, weights.npy, groups.npy, about.json
     splits/<i>/ fit.npy stop.npy score.npy; <i> is a number, or "final" for all rows
     folds/<i>/  encoder/ and the fold's encoded rows, written by the first worker that needs them
                 and memory-mapped by all
@@ -145,6 +145,11 @@ class Workspace:
         weights = None if self.weights is None else self.weights[self.scored_rows]
         return self.target[self.scored_rows], weights
 
+    def scored_groups(self) -> NDArray[np.int64] | None:
+        """(S,) the groups of the scored rows, if rows come in groups."""
+        path = self.folder / "table" / "groups.npy"
+        return np.load(path)[self.scored_rows] if path.exists() else None
+
     def encoder_folder(self, fold: int | str) -> Path:
         """Where the encoder of a fold lies."""
         return self.folder / "folds" / str(fold) / "encoder"
@@ -252,6 +257,8 @@ def _write_table(folder: Path, table: Table, metric: Metric, seed: int) -> None:
     np.save(folder / "target.npy", table.target)
     if table.weights is not None:
         np.save(folder / "weights.npy", table.weights)
+    if table.groups is not None:
+        np.save(folder / "groups.npy", table.groups)
     target = table.schema.target
     about = {
         "target": {"name": target.name, "kind": target.kind.value, "classes": target.classes},

@@ -46,6 +46,8 @@ from autometa.studies.benchmarks._tables import (
 from autometa.studies.worker import ENVIRONMENT
 
 OURS = "autometa"
+NETWORK = "network"
+"""Our network learner with its defaults, one fit: the opponent of `realmlp`."""
 _PACKAGES = {
     "lightgbm": "lightgbm",
     "catboost": "catboost",
@@ -92,11 +94,13 @@ class Contest:
     seed: int
     n_cores: int
     ours: tuple[str, ...] = ()
+    has_ours: bool = True
 
     @property
     def entries(self) -> list[tuple[str, float]]:
         """(system, budget) pairs in the order in which they run."""
-        ours = [(OURS, self.budget_s)] + ([(OURS, self.short_s)] if self.short_s else [])
+        ours = [(OURS, self.budget_s)] if self.has_ours else []
+        ours += [(OURS, self.short_s)] if self.short_s else []
         return [(name, self.budget_s) for name in self.pythons] + ours
 
     def options_of(self, system: str) -> str:
@@ -180,11 +184,16 @@ def _run_peer(
     table: BenchTable, contest: Contest, folder: Path, system: str
 ) -> tuple[NDArray[np.float64], str]:
     output = folder / "predictions.npy"
-    script = Path(__file__).with_name("_peer_systems.py")
     paths = [str(folder / "train.parquet"), str(folder / "test.parquet")]
-    limits = [str(contest.budget_s), str(contest.seed), str(contest.n_cores)]
-    command = [contest.pythons[system], str(script), system, table.kind, table.target]
-    said = _call([*command, *paths, *limits, str(output)], contest, contest.budget_s)
+    limits = [str(contest.seed), str(contest.n_cores), str(output)]
+    if system == NETWORK:
+        command = [sys.executable, "-m", "autometa.studies.benchmarks._network_fit"]
+    else:
+        script = Path(__file__).with_name("_peer_systems.py")
+        command = [contest.pythons[system], str(script), system]
+        limits.insert(0, str(contest.budget_s))
+    command += [table.kind, table.target]
+    said = _call([*command, *paths, *limits], contest, contest.budget_s)
     about = json.loads(said.strip().splitlines()[-1])
     return np.load(output), about["version"]
 
