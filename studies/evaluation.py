@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from autometa.learners import find_learner
+from autometa.learners import find_learner, import_library
 from autometa.learners._base import FitContext, TrialPruned
 from autometa.priors._base import StartProposer
 from autometa.records import CurvePoint, TrialRecord, TrialState
@@ -44,10 +44,12 @@ class WorkUnit:
 
 def evaluate(unit: WorkUnit) -> TrialRecord:
     """Run the trial and say how it ended; what a learner raises becomes the outcome."""
-    begun, started_at = time.monotonic(), time.time()
     trial = _Trial(unit, _open(unit.workspace))
     state, loss, error = TrialState.COMPLETE, None, None
+    begun, started_at = time.monotonic(), time.time()
     try:
+        import_library(unit.learner)
+        begun = time.monotonic()  # the import is not the config's cost: it happens once
         loss = trial.run()
     except TrialPruned:
         state = TrialState.PRUNED

@@ -24,8 +24,8 @@ from autometa.studies.execution import Executor, WorkerEndedError
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace, write_folder
 
-# the last fit has more rows than a fold's, and a curve of its own: allow for twice the time
-_SLACK = 2.0
+# the last fit has more rows than a fold's, and a curve of its own: allow for more time
+_SLACK = 1.5
 _FINAL_FOLD = 1_000_000  # beside the folds' numbers, in seeds
 
 

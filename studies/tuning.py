@@ -40,8 +40,9 @@ from autometa.studies.worker import available_mb
 # what is kept of the time budget for choosing, writing and scoring the model: a share, at least,
 # and at most so many seconds
 _FINISH_SHARE, _FINISH_LEAST_S, _FINISH_MOST_S = 0.06, 0.8, 60.0
-# and for fitting the members on all rows, where the splits left some untrained
-_FINAL_FIT_SHARE = 0.25
+# and for fitting the members on all rows, where the splits left some untrained; with less time
+# than this the search needs it more
+_FINAL_FIT_SHARE, _FINAL_FIT_LEAST_S = 0.25, 30.0
 # the main process and the store take about this much of the memory limit
 _DRIVER_MB = 600.0
 _LEAST_WORKER_MB = 400.0
@@ -246,7 +247,7 @@ class _Run:
         if budget_s is None:
             return Limits(self.end, None, self.options.n_trials)
         finish_s = min(max(_FINISH_SHARE * budget_s, _FINISH_LEAST_S), _FINISH_MOST_S)
-        if self.setting.plan.leaves_rows_untrained:
+        if self.setting.plan.leaves_rows_untrained and budget_s >= _FINAL_FIT_LEAST_S:
             finish_s += _FINAL_FIT_SHARE * budget_s
         return Limits(self.end.earlier(finish_s), budget_s, self.options.n_trials)
 

@@ -59,3 +59,12 @@ def find_learner(name: str) -> Learner:
         )
     module = importlib.import_module(place.module)
     return cast("Learner", getattr(module, place.class_name)())
+
+
+def import_library(name: str) -> None:
+    """Import the package that a learner trains with, which takes a second or two the first time.
+
+    Raises `LearnerError` as `find_learner` does.
+    """
+    find_learner(name)
+    importlib.import_module((_PLACES | _BASELINE)[name].package)
