@@ -11,6 +11,7 @@ import csv
 import hashlib
 import random
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def choose_tables(
     """`n_per_kind` tables of each kind of task, one of a family, drawn with `seed`."""
     rng = random.Random(seed)  # noqa: S311  a draw, not a secret
     chosen: list[BenchTable] = []
+    by_kind: list[list[BenchTable]] = []
     for kind in KINDS:
         fitting = sorted(
             (t for t in manifest if t.kind == kind and t.n_rows >= least_rows),
@@ -72,7 +74,9 @@ def choose_tables(
             if is_wanted and is_new and len(of_kind) < n_per_kind:
                 of_kind.append(table)
         chosen += of_kind
-    return chosen
+        by_kind.append(of_kind)
+    # kind by kind in turn, so that a run that is stopped has seen all of them
+    return [table for turn in zip_longest(*by_kind) for table in turn if table is not None]
 
 
 def split_table(table: BenchTable, tables: Path, folder: Path, seed: int) -> tuple[Path, Path]:
