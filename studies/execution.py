@@ -68,7 +68,10 @@ class InlineExecutor:
         """Run the unit and return its finished future."""
         future: Future[Result] = Future()
         with threadpool_limits(1):  # as in a worker: spinning threads cost 15 times the work
-            future.set_result(run(unit))
+            try:
+                future.set_result(run(unit))
+            except Exception as failure:  # noqa: BLE001  the future tells it, as a worker's does
+                future.set_exception(failure)
         return future
 
     def end(self, future: Future[Result]) -> None:

@@ -9,7 +9,7 @@ not end in time keeps the models it has.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from autometa.priors._base import StartProposer
 from autometa.spaces import Config
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import fold_seed
-from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.execution import Executor
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace, write_folder
 
@@ -87,10 +87,12 @@ def fit_members(
     executor: Executor,
     end: Deadline,
     start: StartProposer | None,
+    say: Callable[[str], None],
 ) -> tuple[Member, ...]:
     """The members with their models of all rows, where there was time for them.
 
-    The heaviest come first; one that cannot be expected to end in time is not begun.
+    The heaviest come first; one that cannot be expected to end in time is not begun. A fit that
+    fails, or whose worker dies, is told by `say`.
     """
     waiting = sorted(members, key=lambda member: -member.weight)
     running: dict[Future[bool], Member] = {}
@@ -109,7 +111,11 @@ def fit_members(
         )
         for future in done:
             member = running.pop(future)
-            if _is_fitted(future):
+            failure = future.exception()
+            if failure is not None:
+                trial = member.trial
+                say(f"trial {trial.number} ({trial.learner}) keeps its folds' models: {failure}")
+            elif future.result():
                 fitted.add(member.trial.number)
         if not running and waiting and executor.n_free == 0:
             time.sleep(0.01)
@@ -119,16 +125,6 @@ def fit_members(
         _with_final(member, workspace) if member.trial.number in fitted else member
         for member in members
     )
-
-
-def _is_fitted(future: Future[bool]) -> bool:
-    """Whether the fit ended well; a worker's death or a learner's failure keeps the old models."""
-    failure = future.exception()
-    if failure is None:
-        return future.result()
-    if isinstance(failure, WorkerEndedError | ArithmeticError | MemoryError | ValueError):
-        return False
-    raise failure
 
 
 def _expected_s(member: Member) -> float:

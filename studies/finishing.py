@@ -85,6 +85,7 @@ class Finish:
             self.executor,
             self.end.earlier(finish_s),
             self.start,
+            self.notes.append,
         )
 
     def _elapsed_s(self) -> float:

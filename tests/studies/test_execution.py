@@ -82,6 +82,7 @@ def test_in_process_units_run_at_once() -> None:
     executor = InlineExecutor()
     assert executor.n_free == 1
     assert executor.submit(abs, -2).result() == 2
+    assert isinstance(executor.submit(int, "x").exception(), ValueError)
 
 
 def _fill_memory(megabytes: int) -> int:

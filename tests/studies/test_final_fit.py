@@ -1,0 +1,78 @@
+"""The last fit on all rows: who gets one, who keeps what it has, and what is said of failures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from autometa.learners import find_learner
+from autometa.records import TrialRecord
+from autometa.search.pruning import NeverPolicy
+from autometa.studies.budget import Deadline
+from autometa.studies.evaluation import WorkUnit, evaluate
+from autometa.studies.execution import InlineExecutor
+from autometa.studies.final_fit import fit_members
+from autometa.studies.model_folder import FoldFolders, Member
+from autometa.studies.workspace import FINAL, Workspace
+from autometa.tables.table import Table
+from tests.studies.small_tables import mixed_table
+
+Make = Callable[[Table], Workspace]
+
+
+def _member(workspace: Workspace, number: int = 0) -> Member:
+    unit = WorkUnit(workspace.folder, number, "linear", {}, "test", NeverPolicy())
+    record = evaluate(unit)
+    folder = workspace.trial_folder(number)
+    return Member(record, 1.0, 0.0, (FoldFolders(workspace.encoder_folder(0), folder / "0"),))
+
+
+def _fit(workspace: Workspace, member: Member, left_s: float | None, notes: list[str]) -> Member:
+    end = Deadline.after(left_s)
+    return fit_members([member], workspace, InlineExecutor(), end, None, notes.append)[0]
+
+
+def test_a_member_gets_a_model_of_all_rows(make_workspace: Make) -> None:
+    """With time enough the member's only model is one that trained on every row."""
+    workspace = make_workspace(mixed_table("regression"))
+    fitted = _fit(workspace, _member(workspace), None, [])
+    assert [fold.model.name for fold in fitted.folds] == [FINAL]
+    final = workspace.fold(FINAL)
+    assert final.stop is not None
+    assert len(final.fit) + len(final.stop) == 200
+    model = find_learner("linear").load(fitted.folds[0].model)
+    assert len(model.predict(final.fit.features)) == len(final.fit)
+
+
+def test_without_time_the_member_stays_as_it_is(make_workspace: Make) -> None:
+    """A member that cannot be expected to end in time is not begun, and nothing is said."""
+    workspace = make_workspace(mixed_table("regression"))
+    member = _member(workspace)
+    slow = replace(member, trial=replace(member.trial, duration_s=1e6))
+    notes: list[str] = []
+    assert _fit(workspace, slow, 5.0, notes) == slow
+    assert notes == []
+
+
+def test_a_failure_is_said_and_costs_nothing(make_workspace: Make) -> None:
+    """A fit that fails leaves the member its folds' models, and the user a note."""
+    workspace = make_workspace(mixed_table("regression"))
+    member = _member(workspace)
+    broken: TrialRecord = replace(member.trial, config={"no such setting": 1})
+    notes: list[str] = []
+    assert _fit(workspace, replace(member, trial=broken), None, notes).folds == member.folds
+    assert len(notes) == 1
+    assert "no such setting" in notes[0]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_its_randomness_is_the_trial_s(kind: str, make_workspace: Make) -> None:
+    """Two workspaces of one table and seed give the same final model."""
+    table = mixed_table(kind)
+    outputs = []
+    for _ in range(2):
+        workspace = make_workspace(table)
+        fitted = _fit(workspace, _member(workspace), None, [])
+        model = find_learner("linear").load(fitted.folds[0].model)
+        outputs.append(model.predict(workspace.fold(FINAL).fit.features).tolist())
+    assert outputs[0] == outputs[1]
