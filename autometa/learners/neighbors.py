@@ -238,5 +238,6 @@ def _kept_rows(X: Matrix, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _is_wide(rows: NDArray[np.float32] | NDArray[np.float64]) -> bool:
-    # beyond about fifteen columns a tree visits most of its leaves (scikit-learn's own rule)
-    return bool(rows.shape[1] > 15)
+    # with more columns a tree visits most of its leaves: 10,000 rows ask 5,000 kept rows of 8
+    # columns in 0.38 s by tree and 0.19 s by brute force, of 20 columns in 0.96 s and 0.21 s
+    return bool(rows.shape[1] > 7)
