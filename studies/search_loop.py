@@ -105,7 +105,8 @@ class SearchLoop:
 
     def _is_done(self) -> bool:
         n_trials = self.limits.n_trials
-        is_counted_out = n_trials is not None and self.asker.next_number >= n_trials
+        n_asked = len(self.records) + len(self._waiting) + len(self._running)
+        is_counted_out = n_trials is not None and n_asked >= n_trials
         is_late = self._soft_end().is_over()
         return is_counted_out or is_late or self._is_exhausted or self.stop_reason is not None
 
@@ -159,9 +160,10 @@ class SearchLoop:
         return fallback
 
     def _choose_learner(self, refused: Mapping[str, int]) -> str | None:
-        """By the shares earned, running trials counted in; none that was refused too often."""
+        """By the shares earned, untold trials counted in; none that was refused too often."""
         typical = self._typical_cost()
         busy = Counter(run.unit.learner for run in self._running.values())
+        busy.update(record.learner for record in self._waiting.values())
         extra = {learner: n * typical for learner, n in busy.items()}
         given_up = {learner for learner, n in refused.items() if n >= _MOST_REFUSALS}
         return self.allocation.choose(self.records, extra, given_up)

@@ -16,7 +16,7 @@ from autometa.search.allocation import Allocation
 from autometa.search.pruning import FoldPruner
 from autometa.search.sampling import make_sampler
 from autometa.search.stopping import NeverStop
-from autometa.spaces import Float, Parameter, Space
+from autometa.spaces import Float, Int, Parameter, Space
 from autometa.studies.asking import Asker
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit
@@ -24,7 +24,8 @@ from autometa.studies.execution import WorkerEndedError
 from autometa.studies.proposers import Proposers
 from autometa.studies.search_loop import LAG, Limits, SearchLoop
 
-SPACES = {"hill": Space((Parameter("x", Float(-1.0, 1.0), 0.0),))}
+X = Parameter("x", Float(-1.0, 1.0), 0.0)
+SPACES = {"hill": Space((X,)), "dale": Space((X,)), "step": Space((Parameter("x", Int(0, 3), 0),))}
 
 
 @dataclass
@@ -72,7 +73,7 @@ class _HandExecutor:
 
 def _good(unit: WorkUnit) -> TrialRecord:
     x = float(str(unit.config["x"]))
-    loss = (x - 0.3) ** 2
+    loss = (x - 0.3) ** 2 + (0.05 if unit.learner == "dale" else 0.0)
     return TrialRecord(
         unit.number, unit.learner, unit.config, TrialState.COMPLETE, loss, (loss,), duration_s=0.01
     )
@@ -96,8 +97,8 @@ def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -
     )
 
 
-def _configs(records: Sequence[TrialRecord]) -> list[tuple[int, object]]:
-    return sorted((record.number, record.config["x"]) for record in records)
+def _configs(records: Sequence[TrialRecord]) -> list[tuple[int, str, object]]:
+    return sorted((record.number, record.learner, record.config["x"]) for record in records)
 
 
 @pytest.mark.parametrize("is_newest_first", [True, False])
@@ -107,12 +108,13 @@ def test_a_budget_of_trials_gives_the_same_trials_in_whatever_order_they_end(
 ) -> None:
     """Workers, their number and their order change neither the configs nor their numbers."""
     reference: list[TrialRecord] = []
-    _loop(_HandExecutor(1, False, _good), Limits(Deadline.after(None), None, 15), reference).run()
+    _loop(_HandExecutor(1, False, _good), Limits(Deadline.after(None), None, 30), reference).run()
     records: list[TrialRecord] = []
     executor = _HandExecutor(n_workers, is_newest_first, _good)
-    _loop(executor, Limits(Deadline.after(None), None, 15), records).run()
-    assert len(records) == 15
+    _loop(executor, Limits(Deadline.after(None), None, 30), records).run()
+    assert len(records) == 30
     assert _configs(records) == _configs(reference)
+    assert len({(learner, x) for _, learner, x in _configs(records)}) == 30  # none is repeated
 
 
 def test_time_ends_the_search() -> None:
