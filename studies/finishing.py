@@ -29,6 +29,8 @@ _IMPORTANCE_S = 10.0
 _WRITING_S = 0.4
 # the judge is waited for this long after the budget, for the sake of the test score
 _GRACE_SHARE, _GRACE_S = 0.03, 1.0
+# a worker that is still starting is waited for at least this long
+_STARTING_S = 30.0
 _NOTHING_FINISHED = (
     "no trial finished within the budget, so the model is the baseline: give it more time"
 )
@@ -108,8 +110,9 @@ class Finish:
             deadline=Deadline(latest),
         )
         grace_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)
-        future = self.executor.submit(judge, unit)
         left_s = max(0.0, self.end.left_s()) + grace_s
+        self._wait_for_worker(Deadline.after(max(left_s, _STARTING_S)))
+        future = self.executor.submit(judge, unit)
         try:
             return future.result(timeout=None if left_s == float("inf") else left_s)
         except (FutureTimeoutError, WorkerEndedError) as why:
@@ -117,6 +120,11 @@ class Finish:
             lost = "the test score and the columns' importance" if has_test else "the importance"
             self.notes.append(f"{lost} could not be had in time ({type(why).__name__})")
             return Judgement(None, {})
+
+    def _wait_for_worker(self, until: Deadline) -> None:
+        """In a study shorter than its workers' start none is free yet."""
+        while self.executor.n_free == 0 and not until.is_over():
+            time.sleep(0.02)
 
     def _staged(self, name: str, parts: ModelParts) -> Path:
         """The model as a user would load it, in a folder of the workspace."""
