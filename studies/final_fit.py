@@ -8,6 +8,7 @@ not end in time keeps the models it has.
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -17,6 +18,7 @@ from pathlib import Path
 from autometa.learners import find_learner
 from autometa.learners._base import FitContext
 from autometa.priors._base import StartProposer
+from autometa.records import TrialRecord
 from autometa.spaces import Config
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import fold_seed
@@ -24,9 +26,11 @@ from autometa.studies.execution import Executor
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace, write_folder
 
-# the last fit has more rows than a fold's, and a curve of its own: allow for more time
-_SLACK = 1.5
+# the last fit has a quarter more rows than a holdout's, and a curve of its own: allow for more time
+_SLACK = 1.35
 _FINAL_FOLD = 1_000_000  # beside the folds' numbers, in seeds
+# an ensemble's weight is mostly in about so many of the best trials
+_N_HEAVY = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,23 @@ def _folder(workspace: Workspace, number: int) -> Path:
     return workspace.trial_folder(number) / FINAL
 
 
+def reserve_s(
+    records: Sequence[TrialRecord], n_folds: int, n_workers: int, most_s: float
+) -> float:
+    """Seconds, up to `most_s`, in which the members that are to be expected can be fitted finally.
+
+    A trial that would take longer than that alone is not waited for.
+    """
+    scored = [
+        (record.loss, _expected_s(record, n_folds))
+        for record in records
+        if record.loss is not None
+    ]
+    best = heapq.nsmallest(_N_HEAVY, [one for one in scored if one[1] <= most_s])
+    longest = max((seconds for _, seconds in best), default=0.0)
+    return min(most_s, max(longest, sum(seconds for _, seconds in best) / max(1, n_workers)))
+
+
 def fit_members(
     members: Sequence[Member],
     workspace: Workspace,
@@ -100,8 +121,8 @@ def fit_members(
     while (waiting or running) and not end.is_over():
         while waiting and executor.n_free > 0:
             member = waiting.pop(0)
-            if _expected_s(member) <= end.left_s():
-                trial = member.trial
+            trial = member.trial
+            if _expected_s(trial, len(member.folds)) <= end.left_s():
                 unit = FinalUnit(
                     workspace.folder, trial.number, trial.learner, trial.config, end, start
                 )
@@ -127,8 +148,8 @@ def fit_members(
     )
 
 
-def _expected_s(member: Member) -> float:
-    return _SLACK * member.trial.duration_s / max(1, len(member.folds))
+def _expected_s(trial: TrialRecord, n_folds: int) -> float:
+    return _SLACK * trial.duration_s / max(1, n_folds)
 
 
 def _with_final(member: Member, workspace: Workspace) -> Member:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,8 @@ class _Running:
 class SearchLoop:
     """One search. `on_record` hears of every finished trial, `on_tick` of every turn of the loop.
 
-    `relative_cost` compares the configs of one learner, see `Learner.relative_cost`.
+    `relative_cost` compares the configs of one learner, see `Learner.relative_cost`. `reserve_s`
+    are the seconds before the end of `limits` that what comes after these trials will need, too.
     `records` are all trials told so far, those of an earlier run of the study included.
     """
 
@@ -77,6 +78,7 @@ class SearchLoop:
     is_interrupted: Callable[[], bool]
     relative_cost: Callable[[str, Config], float]
     allocation: Allocation
+    reserve_s: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0
     stop_reason: str | None = None
     _running: dict[Future[TrialRecord], _Running] = field(default_factory=dict)
     _waiting: dict[int, TrialRecord] = field(default_factory=dict)
@@ -112,7 +114,8 @@ class SearchLoop:
 
     def _soft_end(self) -> Deadline:
         """When trials must have taken their last step, to predict and save before the end."""
-        return self.limits.end.earlier(_closing_s(self.limits.budget_s))
+        closing_s = _closing_s(self.limits.budget_s)
+        return self.limits.end.earlier(closing_s + self.reserve_s(self.records))
 
     def _hand_out(self) -> None:
         while self.executor.n_free > 0 and self._is_wanted() and self._may_ask():

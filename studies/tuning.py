@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autometa.errors import OptionError, StoreError
@@ -24,6 +25,7 @@ from autometa.storage.records import StudyStatus
 from autometa.studies.asking import Asker
 from autometa.studies.budget import Deadline
 from autometa.studies.execution import Executor, InlineExecutor, WorkerExecutor
+from autometa.studies.final_fit import reserve_s
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
 from autometa.studies.model_folder import check_output, table_of_model
@@ -40,9 +42,9 @@ from autometa.studies.worker import available_mb
 # what is kept of the time budget for choosing, writing and scoring the model: a share, at least,
 # and at most so many seconds
 _FINISH_SHARE, _FINISH_LEAST_S, _FINISH_MOST_S = 0.06, 0.8, 60.0
-# and for fitting the members on all rows, where the splits left some untrained; with less time
-# than this the search needs it more
-_FINAL_FIT_SHARE, _FINAL_FIT_LEAST_S = 0.25, 30.0
+# and at most for fitting the members on all rows, where the splits left some untrained; with less
+# time than this the search needs it more
+_FINAL_FIT_SHARE, _FINAL_FIT_LEAST_S = 0.35, 30.0
 # the main process and the store take about this much of the memory limit
 _DRIVER_MB = 600.0
 _LEAST_WORKER_MB = 400.0
@@ -212,6 +214,7 @@ class _Run:
             on_tick=tick,
             is_interrupted=self.wish,
             allocation=self._allocation(baseline),
+            reserve_s=self._reserve(),
             relative_cost=lambda learner, config: find_learner(learner).relative_cost(config),
         )
         try:
@@ -247,9 +250,19 @@ class _Run:
         if budget_s is None:
             return Limits(self.end, None, self.options.n_trials)
         finish_s = min(max(_FINISH_SHARE * budget_s, _FINISH_LEAST_S), _FINISH_MOST_S)
-        if self.setting.plan.leaves_rows_untrained and budget_s >= _FINAL_FIT_LEAST_S:
-            finish_s += _FINAL_FIT_SHARE * budget_s
         return Limits(self.end.earlier(finish_s), budget_s, self.options.n_trials)
+
+    def _reserve(self) -> Callable[[Sequence[TrialRecord]], float]:
+        """What to keep, after trials like these, for the members' fits on all rows; in seconds."""
+        plan, budget_s = self.setting.plan, self.options.budget_s or 0.0
+        if not plan.leaves_rows_untrained or budget_s < _FINAL_FIT_LEAST_S:
+            return lambda records: 0.0
+        return partial(
+            reserve_s,
+            n_folds=len(plan.splits),
+            n_workers=self.options.worker_count,
+            most_s=_FINAL_FIT_SHARE * budget_s,
+        )
 
     def _show(self, stage: str, running: tuple[str, ...], baseline: Baseline) -> None:
         complete = [r for r in self.records if r.loss is not None]

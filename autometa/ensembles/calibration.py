@@ -15,13 +15,16 @@ Codes = NDArray[np.integer]
 
 # the clip of scikit-learn's log_loss, so that what is improved is what is scored
 _FLOOR = float(np.finfo(np.float64).eps)
-_LOWEST, _HIGHEST = 0.2, 5.0  # beyond these the model is wrong, not merely over- or underconfident
+# Before any row is seen, log temperature is taken as normal with this deviation: without it a part
+# of the rows that is separable asks for all the certainty there is, and other rows pay for it.
+_PRIOR_STD = 0.3
+_MOST_LOG_INVERSE = 1.0  # up to here the penalty is convex in the inverse temperature
 _N_FOLDS = 5
 _N_NOISES = 2.0  # a gain below two standard errors is taken for chance
 
 
 def fit_temperature(probabilities: Floats, target: Codes, weights: Floats | None = None) -> float:
-    """The temperature that lowers the log loss most, for `apply_temperature`.
+    """The temperature that lowers the log loss most, for `apply_temperature`, drawn towards 1.
 
     It is 1 unless temperatures fitted on other rows lower the log loss of rows by more than noise.
     """
@@ -66,18 +69,25 @@ def expected_calibration_error(probabilities: Floats, target: Codes, n_bins: int
 
 
 def _best_temperature(logs: Floats, target: Codes, weights: Floats) -> float:
-    """Bisection on the slope of the log loss, which is convex in the inverse temperature."""
-    true_logs = float(weights @ logs[np.arange(len(target)), target])
-    low, high = 1 / _HIGHEST, 1 / _LOWEST
-    for _ in range(25):  # to a relative 1e-6
-        inverse = (low * high) ** 0.5
+    """Bisection on the slope of the penalised log loss in the log of the inverse temperature.
+
+    The loss is summed over as many rows as the weights amount to (Kish's effective sample size),
+    so that many rows outweigh the penalty (log T)^2 / (2 std^2).
+    """
+    counts = weights * (weights.sum() / (weights**2).sum())
+    true_logs = float(counts @ logs[np.arange(len(target)), target])
+    low, high = -_MOST_LOG_INVERSE, _MOST_LOG_INVERSE
+    for _ in range(25):  # to a relative 1e-7
+        middle = (low + high) / 2
+        inverse = float(np.exp(middle))
         scaled = np.exp(inverse * (logs - logs.max(axis=1, keepdims=True)))
         expected = (scaled * logs).sum(axis=1) / scaled.sum(axis=1)
-        if float(weights @ expected) > true_logs:
-            high = inverse
+        slope = inverse * (float(counts @ expected) - true_logs) + middle / _PRIOR_STD**2
+        if slope > 0:
+            high = middle
         else:
-            low = inverse
-    return float(1 / (low * high) ** 0.5)
+            low = middle
+    return float(np.exp(-(low + high) / 2))
 
 
 def _row_losses(logs: Floats, target: Codes) -> Floats:

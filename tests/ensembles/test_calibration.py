@@ -45,6 +45,14 @@ def test_few_rows_are_left_alone() -> None:
         assert fit_temperature(np.eye(3)[:n], np.arange(n)) == 1.0
 
 
+@pytest.mark.parametrize("n", [30, 300])
+def test_separable_rows_ask_for_little_more_certainty(n: int) -> None:
+    """Rows that are all right do not make one that is wrong pay several times over."""
+    probabilities = np.tile([0.97, 0.03], (n, 1))
+    found = fit_temperature(probabilities, np.zeros(n, np.int64))
+    assert 0.5 < found < 1
+
+
 def test_weights_count_as_rows() -> None:
     """A weight of two is as good as the row twice, and a weight of zero as none."""
     probabilities, target = draw(2_000, 1)

@@ -11,7 +11,7 @@ from autometa.search.pruning import NeverPolicy
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate
 from autometa.studies.execution import InlineExecutor
-from autometa.studies.final_fit import fit_members
+from autometa.studies.final_fit import fit_members, reserve_s
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace
 from autometa.tables.table import Table
@@ -76,3 +76,18 @@ def test_its_randomness_is_the_trial_s(kind: str, make_workspace: Make) -> None:
         model = find_learner("linear").load(fitted.folds[0].model)
         outputs.append(model.predict(workspace.fold(FINAL).fit.features).tolist())
     assert outputs[0] == outputs[1]
+
+
+def test_time_is_kept_for_the_fits_that_can_end_in_it(make_workspace: Make) -> None:
+    """The best trials' fits are waited for, those that would take too long are not."""
+    trial = _member(make_workspace(mixed_table("regression"))).trial
+
+    def reserve(*durations_s: float) -> float:
+        records = [replace(trial, duration_s=one) for one in durations_s]
+        return reserve_s(records, n_folds=1, n_workers=2, most_s=15.0)
+
+    assert reserve() == 0.0
+    assert reserve(60.0, 60.0) == 0.0
+    assert 1.0 <= reserve(1.0, 60.0) <= 2.0
+    assert reserve(*[9.0] * 5) == 15.0
+    assert reserve(*[0.1] * 100) < 1.0
