@@ -26,7 +26,7 @@ from autometa.studies.execution import Executor
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace, write_folder
 
-# the last fit has a quarter more rows than a holdout's, and a curve of its own: allow for more time
+# the last fit has a quarter more rows than a holdout's and a curve of its own: allow more time
 _SLACK = 1.35
 _FINAL_FOLD = 1_000_000  # beside the folds' numbers, in seeds
 # an ensemble's weight is mostly in about so many of the best trials

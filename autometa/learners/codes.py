@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle
 from autometa.errors import ModelError
-from autometa.learners.bundles import Bundle
 from autometa.learners.problems import Problem
 
 _N_FOLDS = 5

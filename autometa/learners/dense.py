@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Arrays, Bundle
 from autometa.errors import ModelError
-from autometa.learners.bundles import Arrays, Bundle
 from autometa.learners.codes import TargetCodes, fit_target_codes
 from autometa.learners.problems import Problem
 from autometa.tables._base import Features

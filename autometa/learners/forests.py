@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, write_bundle
 from autometa.learners._base import FitContext, Learner, Model, TableShape
-from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.codes import TargetCodes, fit_target_codes
 from autometa.learners.problems import (
     Outputs,

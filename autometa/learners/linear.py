@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, TableShape
-from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.dense import DenseEncoder, DenseOptions, Matrix, fit_dense
 from autometa.learners.penalized import Coefficients, SoftmaxFit, log_softmax, ridge_path
 from autometa.learners.problems import (

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, TableShape
-from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.codes import target_columns
 from autometa.learners.dense import DenseEncoder, Matrix, fit_dense
 from autometa.learners.linear import dense_options

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import LearnerError, ModelError
 from autometa.learners._base import FitContext, Model, TableShape
-from autometa.learners.bundles import Bundle, read_bundle, write_bundle
 from autometa.tables._base import Features, Sample, TaskKind
 
 # a certainty that fails costs an infinite log loss; clipped at the float's resolution, one such

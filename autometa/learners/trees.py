@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle
 from autometa.errors import ModelError
-from autometa.learners.bundles import Bundle
 from autometa.learners.problems import Outputs
 
 _LEAF = -1

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext
-from autometa.learners.bundles import Bundle, read_bundle, write_bundle
 from autometa.learners.codes import fit_target_codes
 from autometa.learners.dense import DenseEncoder, DenseOptions, fit_dense
 from autometa.learners.problems import Problem, pose_problem

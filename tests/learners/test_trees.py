@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
+from autometa.bundles import Bundle
 from autometa.errors import ModelError
-from autometa.learners.bundles import Bundle
 from autometa.learners.problems import Outputs
 from autometa.learners.trees import Forest, forest_of
 from autometa.tables._base import TaskKind

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, Monitor, TableShape, TrialPruned
-from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.problems import (
     Outputs,
     Problem,

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, Monitor, TableShape
-from autometa.learners.bundles import Bundle, write_bundle
 from autometa.learners.problems import (
     Outputs,
     Problem,

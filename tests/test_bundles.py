@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import ModelError
-from autometa.learners.bundles import Bundle, read_bundle, write_bundle
 
 
 @given(
