@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ import click
 
 from autometa._version import __version__
 from autometa.errors import AutometaError
+from autometa.tables.formats import FORMATS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -95,7 +97,12 @@ _reading = _together(
     click.option("--quote", metavar="TEXT", help="Around cells; '' for none. [found]"),
     click.option("--decimal", metavar="TEXT", help="The decimal sign: . or a comma. [found]"),
     click.option("--header/--no-header", default=None, help="Does row 1 hold names? [found]"),
-    click.option("--format", metavar="NAME", help="csv, parquet, jsonl ... [by file name]"),
+    click.option(
+        "--format",
+        type=click.Choice(list(FORMATS), case_sensitive=False),
+        metavar="NAME",
+        help=f"{', '.join(FORMATS)}. [by file name]",
+    ),
 )
 
 _columns_options = _together(
@@ -126,20 +133,42 @@ _budget_options = _together(
         help="Budget: 60s, 10m, 1h30m; counts from the start of the process. [60s unless "
         "--trials] A name that does not begin with a digit is a --time-column.",
     ),
-    click.option("--trials", type=int, metavar="N", help="Budget: how many trials."),
-    click.option("--jobs", type=int, metavar="N", help="Worker processes. [one per core]"),
-    click.option("--memory", metavar="SIZE", help="Bound on memory: 800M, 4G. [by the machine]"),
+    click.option(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="Budget: how many trials. Alone, without --time, it makes runs of one seed equal.",
+    ),
+    click.option(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="Worker processes; 0: none. [one per core, fewer if memory is short]",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Bound on memory, 2G or 1500M: a worker that passes its share of it is ended. The "
+        "main process counts, but is never ended. [by the machine]",
+    ),
 )
 
 _study_options = _together(
     click.option("--output", metavar="FOLDER", help="Where the model goes. [<data>_model]"),
     click.option("--store", metavar="URL", help="The database of results. [see 'store path']"),
     click.option("--metric", metavar="M", help="What to optimise. [log_loss, or rmse]"),
-    click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]"),
+    click.option(
+        "--seed", type=int, default=0, metavar="S", help="Of all that is random; 0 or more. [0]"
+    ),
     click.option("--holdout", type=float, metavar="F", help="Share of rows kept for a last test."),
     click.option("--test", metavar="FILE", help="Rows for a last test."),
     _columns("--learners", "Learners to search over. [all]"),
-    click.option("--prior/--no-prior", default=True, help="Start from what past tables taught."),
+    click.option(
+        "--prior/--no-prior",
+        default=True,
+        help="May what past tables taught propose where to start? Nothing is learned yet: either "
+        "way the first configs are published defaults and our own.",
+    ),
     click.option("--fresh", is_flag=True, help="Start over; do not resume an unfinished run."),
 )
 
@@ -196,6 +225,7 @@ def tune(
         # learners, Optuna, workers: a second or two that a mistyped option need not wait for
         from autometa.studies.tuning import tune as run_study
 
+        _let_interruption_end_reading()
         result = run_study(source, options, listen)
     _show_result(result, is_quiet=is_quiet, as_json=as_json)
     if result.is_interrupted:
@@ -228,6 +258,7 @@ def predict(
     from autometa.studies.predicting import predict_to
     from autometa.studies.sources import open_source
 
+    _let_interruption_end_reading()
     source = open_source(data, sql)
     place = sys.stdout.buffer if output == "-" else Path(output)
     n_rows = predict_to(place, folder, source, reading_options(words), _say_note)
@@ -319,7 +350,7 @@ def store() -> None:
 @store.command("path")
 @_store_option
 def store_path(store: str | None) -> None:
-    """Print the URL of the store."""
+    """Print where the store is: a file's path, or a database's URL without its password."""
     from autometa.studies.history import store_place
 
     click.echo(store_place(store))
@@ -359,6 +390,12 @@ def _share_times(times: Sequence[str], words: TuneWords) -> None:
             words["time"] = text
         else:
             words["time_column"] = text
+
+
+def _let_interruption_end_reading() -> None:
+    """Undo what polars does when imported: after Ctrl-C the system would go on reading stdin."""
+    if hasattr(signal, "siginterrupt"):  # not on Windows
+        signal.siginterrupt(signal.SIGINT, True)
 
 
 def _process_start() -> float:

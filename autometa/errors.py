@@ -21,5 +21,9 @@ class ModelError(AutometaError):
     """A model folder cannot be written, read or used on the given table."""
 
 
+class MetaLearningError(AutometaError):
+    """Meta-training cannot go on, or a module or a task cannot be meta-learned from."""
+
+
 class LearnerError(AutometaError):
     """A learner cannot be used: a missing extra, or settings outside its space."""

@@ -37,9 +37,11 @@ class CurvePoint:
 class TrialRecord:
     """One evaluated config.
 
-    Losses are of the study's metric, lower is better; `loss` is the loss of all out-of-fold
-    predictions together, None unless complete. `number` counts from 0 in the study. `origin` says
-    who proposed the config ("default", "search", ...).
+    Losses are of the study's metric, lower is better, but for those of `curve`, which are of what
+    the learner itself is stopped by: log loss, or the loss of values that the metric's `objective`
+    names. `loss` is the loss of all out-of-fold predictions together, None unless complete.
+    `number` counts from 0 in the study. `origin` says who proposed the config ("default",
+    "search", ...).
     """
 
     number: int

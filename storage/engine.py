@@ -101,6 +101,21 @@ def open_engine(url: URL, wait_s: float = BUSY_WAIT_S) -> Engine:
     return engine
 
 
+def check_exists(url: URL) -> None:
+    """Raise `StoreError` if `url` is a SQLite file that is not there; others show when used."""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or "uri" in url.query:
+        return
+    if not Path(str(url.database)).exists():
+        raise no_store(url)
+
+
+def no_store(url: URL) -> StoreError:
+    """What to say when there is nothing of ours at `url`."""
+    return StoreError(
+        f"there is no store at {shown(url)}: `autometa tune` makes one, --store names another"
+    )
+
+
 def _begin(connection: Connection) -> None:
     """Start a transaction; a writer takes its lock at once, since one taken later cannot wait."""
     is_writer = connection.get_execution_options().get("is_writer", False)

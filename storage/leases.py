@@ -1,12 +1,13 @@
-"""Leases: at most one process runs a study.
+"""Leases: at most one run of one process holds a study.
 
-A lease lapses when its process is gone (seen on the same machine) or has been silent for
-`LEASE_S`, which is how another machine, or the same one after a restart, can tell.
+A lease lapses with its process. On the same machine that can be seen, however long the process has
+been silent; on another the only sign of it is a silence of `LEASE_S`.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,28 +23,36 @@ from autometa.storage.schema import StudyRow
 LEASE_S = 120.0
 
 
-def this_process() -> Owner:
-    """The owner to claim with."""
+class LeaseLostError(StoreError):
+    """A study is another run's by now."""
+
+
+def new_owner() -> Owner:
+    """An owner to claim with: this process, and a token that no other run in it has."""
     pid = os.getpid()
-    return Owner(socket.gethostname(), pid, psutil.Process(pid).create_time())
+    started_at = psutil.Process(pid).create_time()
+    return Owner(socket.gethostname(), pid, started_at, secrets.token_hex(8))
 
 
 def is_held(owner: Owner | None, heartbeat_at: datetime | None) -> bool:
     """Whether a lease still holds."""
     if owner is None or heartbeat_at is None:
         return False
-    if utc_now() - heartbeat_at > timedelta(seconds=LEASE_S):
-        return False
-    return owner.host != socket.gethostname() or _is_running(owner)
+    if owner.host == socket.gethostname():
+        return _is_running(owner)
+    return utc_now() - heartbeat_at <= timedelta(seconds=LEASE_S)
 
 
 def _is_running(owner: Owner) -> bool:
     try:
-        started_at = psutil.Process(owner.pid).create_time()
+        process = psutil.Process(owner.pid)
+        started_at = process.create_time()
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and nobody has waited for it
+            return False
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
-        return True  # there is such a process, of another user: believe its heartbeat
+        return True  # there is such a process, of another user
     # a clock step moves create_time between two readings; a pid comes round far later
     return abs(started_at - owner.started_at) < 2.0
 
@@ -52,7 +61,7 @@ def owner_of(row: Any) -> Owner | None:
     """The owner in a study's row."""
     if row.owner_host is None:
         return None
-    return Owner(row.owner_host, row.owner_pid, row.owner_started_at)
+    return Owner(row.owner_host, row.owner_pid, row.owner_started_at, row.owner_token)
 
 
 def owner_values(owner: Owner | None) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def owner_values(owner: Owner | None) -> dict[str, Any]:
         "owner_host": None if owner is None else owner.host,
         "owner_pid": None if owner is None else owner.pid,
         "owner_started_at": None if owner is None else owner.started_at,
+        "owner_token": None if owner is None else owner.token,
         "heartbeat_at": None if owner is None else utc_now(),
     }
 
@@ -84,14 +94,14 @@ def claim(connection: Connection, study_id: str, owner: Owner) -> None:
 
 
 def beat(connection: Connection, study_id: str, owner: Owner) -> None:
-    """Renew the lease; raises `StoreError` if it was lost."""
+    """Renew the lease; raises `LeaseLostError` if it was lost."""
     now = utc_now()
     renewed = connection.execute(
         update(StudyRow).where(_is_owned(study_id, owner)).values(heartbeat_at=now)
     )
     if renewed.rowcount != 1:
-        raise StoreError(
-            f"study {study_id} is no longer this process's: another one took it over "
+        raise LeaseLostError(
+            f"study {study_id} is no longer this run's: another one took it over "
             "after a long silence"
         )
 
@@ -104,8 +114,12 @@ def release(connection: Connection, study_id: str, owner: Owner) -> None:
 
 
 def finish(connection: Connection, study_id: str, owner: Owner, values: dict[str, Any]) -> bool:
-    """Set a study's last values and give it back; False if it is another's by now."""
-    is_nobodys = and_(StudyRow.id == study_id, StudyRow.owner_host.is_(None))
+    """Set a study's last values and give it back; False if another has it, or finished it."""
+    is_nobodys = and_(
+        StudyRow.id == study_id,
+        StudyRow.owner_host.is_(None),
+        StudyRow.status != StudyStatus.FINISHED.value,
+    )
     ended = connection.execute(
         update(StudyRow)
         .where(or_(_is_owned(study_id, owner), is_nobodys))
@@ -120,4 +134,5 @@ def _is_owned(study_id: str, owner: Owner) -> Any:
         StudyRow.owner_host == owner.host,
         StudyRow.owner_pid == owner.pid,
         StudyRow.owner_started_at == owner.started_at,
+        StudyRow.owner_token == owner.token,
     )

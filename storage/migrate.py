@@ -10,21 +10,25 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from autometa.errors import StoreError
-from autometa.storage.engine import reading, shown, writing
+from autometa.storage.engine import no_store, reading, shown, writing
 from autometa.storage.schema import SCHEMA_VERSION, VERSION_TABLE
 
 # any number that no other program's advisory lock is likely to have: "autometa" as 8 ASCII bytes
 _POSTGRESQL_LOCK = int.from_bytes(b"autometa")
 
 
-def ensure_schema(engine: Engine) -> None:
+def ensure_schema(engine: Engine, *, is_made: bool = True) -> None:
     """Create or upgrade our tables if due; others' tables are left alone.
 
-    Raises `StoreError` if the store was made by a newer version.
+    Raises `StoreError` if the store was made by a newer version, and, unless it `is_made` here, if
+    there are no tables of ours.
     """
     with reading(engine) as connection:
-        if _version(connection) == SCHEMA_VERSION:
-            return
+        version = _version(connection)
+    if version == SCHEMA_VERSION:
+        return
+    if version is None and not is_made:
+        raise no_store(engine.url)
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})"))

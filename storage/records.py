@@ -39,11 +39,15 @@ class StudyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that runs a study. `started_at` tells it from a later one with the same pid."""
+    """The run that holds a study: `started_at` tells its process from a later one of the same pid.
+
+    `token` tells it from other runs in the same process.
+    """
 
     host: str
     pid: int
     started_at: float
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 PREFIX = "autometa_"
 VERSION_TABLE = "autometa_alembic_version"
-SCHEMA_VERSION = "0001"  # the newest migration; a test compares the two
+SCHEMA_VERSION = "0002"  # the newest migration; a test compares the two
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -76,7 +76,7 @@ class TableRow(Base):
 
 
 class StudyRow(Base):
-    """One tuning run of one table, and the process that holds it now."""
+    """One tuning run of one table, and the run of a process that holds it now."""
 
     __tablename__ = "autometa_study"
 
@@ -99,6 +99,7 @@ class StudyRow(Base):
     owner_host: Mapped[str | None] = mapped_column(Name)
     owner_pid: Mapped[int | None] = mapped_column(BigInteger)
     owner_started_at: Mapped[float | None] = mapped_column(Double)
+    owner_token: Mapped[str | None] = mapped_column(Name)
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     workspace: Mapped[str | None] = mapped_column(Text)
     autometa_version: Mapped[str] = mapped_column(Name)

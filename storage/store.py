@@ -20,6 +20,7 @@ from autometa.records import TrialRecord, TrialState
 from autometa.storage import leases, study_rows, trial_rows
 from autometa.storage.engine import (
     BUSY_WAIT_S,
+    check_exists,
     is_in_memory,
     open_engine,
     reading,
@@ -55,17 +56,28 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.owner = leases.new_owner()
+        """Who holds the studies that are started or claimed here."""
 
     @classmethod
-    def open(cls, url: str | Path | None = None, *, wait_s: float = BUSY_WAIT_S) -> Store:
-        """Open the store at a path or URL, made or upgraded if need be.
+    def open(
+        cls,
+        url: str | Path | None = None,
+        *,
+        wait_s: float = BUSY_WAIT_S,
+        is_made: bool = True,
+    ) -> Store:
+        """Open the store at a path or URL, upgraded if need be; made, unless `is_made` is False.
 
         Without `url` it is the one `AUTOMETA_STORE` names, else the user's own. Another program
         that holds a lock is waited for at most `wait_s` seconds.
         """
-        engine = open_engine(store_url(default_store() if url is None else url), wait_s)
+        address = store_url(default_store() if url is None else url)
+        if not is_made:
+            check_exists(address)
+        engine = open_engine(address, wait_s)
         try:
-            ensure_schema(engine)
+            ensure_schema(engine, is_made=is_made)
         except BaseException:
             engine.dispose()
             raise
@@ -121,9 +133,9 @@ class Store:
             return study_rows.select_table(connection, fingerprint)
 
     def start_study(self, new: NewStudy, owner: Owner | None = None) -> StudyRecord:
-        """Start a study of a table added before, held by `owner`: this process if not said."""
+        """Start a study of a table added before, held by `owner`: this store's if not said."""
         with writing(self._engine) as connection:
-            return study_rows.insert_study(connection, new, owner or leases.this_process())
+            return study_rows.insert_study(connection, new, owner or self.owner)
 
     def find_resumable(self, key: str) -> StudyRecord | None:
         """The newest unfinished study of this key; claim it before going on with it."""
@@ -146,19 +158,19 @@ class Store:
             return study_rows.select_summaries(connection, limit, table, since)
 
     def claim_study(self, study_id: str, owner: Owner | None = None) -> None:
-        """Take a study to go on with it; raises `StoreError` while another process runs it."""
+        """Take a study to go on with it; raises `StoreError` while another run holds it."""
         with writing(self._engine) as connection:
-            leases.claim(connection, study_id, owner or leases.this_process())
+            leases.claim(connection, study_id, owner or self.owner)
 
     def heartbeat(self, study_id: str, owner: Owner | None = None) -> None:
-        """Say that the study is still being run; raises `StoreError` if another took it over."""
+        """Say that the study is still being run; raises `LeaseLostError` if another took it."""
         with writing(self._engine) as connection:
-            leases.beat(connection, study_id, owner or leases.this_process())
+            leases.beat(connection, study_id, owner or self.owner)
 
     def release(self, study_id: str, owner: Owner | None = None) -> None:
         """Give the study back unfinished."""
         with writing(self._engine) as connection:
-            leases.release(connection, study_id, owner or leases.this_process())
+            leases.release(connection, study_id, owner or self.owner)
 
     def finish_study(
         self,
@@ -170,7 +182,7 @@ class Store:
     ) -> bool:
         """Say how a study ended, and give it back. A loss of None stays what it was.
 
-        Changes nothing, and returns False, if the study is another process's by now.
+        Changes nothing, and returns False, if another run has the study by now, or finished it.
         """
         now = utc_now()
         values: dict[str, Any] = leases.owner_values(None)
@@ -179,7 +191,18 @@ class Store:
         values |= {name: loss for name, loss in losses.items() if loss is not None}
         with writing(self._engine) as connection:
             study_rows.select_study(connection, study_id)
-            return leases.finish(connection, study_id, owner or leases.this_process(), values)
+            return leases.finish(connection, study_id, owner or self.owner, values)
+
+    def abandon_study(self, study_id: str) -> bool:
+        """Give up for good a study claimed here: it ended as failed when it was last touched."""
+        values = {"status": StudyStatus.FAILED.value, "finished_at": StudyRow.updated_at}
+        with writing(self._engine) as connection:
+            return leases.finish(connection, study_id, self.owner, values)
+
+    def studies_with_workspace(self) -> list[StudyRecord]:
+        """Every study that was given a folder for its working files, whatever became of it."""
+        with reading(self._engine) as connection:
+            return study_rows.select_with_workspace(connection)
 
     def add_trial(self, study_id: str, trial: TrialRecord) -> None:
         """Keep a finished trial, whole or not at all; one whose number is known is ignored.

@@ -110,6 +110,12 @@ def select_resumable(connection: Connection, key: str) -> StudyRecord | None:
     return None if row is None else _study(row)
 
 
+def select_with_workspace(connection: Connection) -> list[StudyRecord]:
+    """The studies that have a folder for their working files, or had one."""
+    rows = connection.execute(_studies().where(StudyRow.workspace.is_not(None)))
+    return [_study(row) for row in rows]
+
+
 def select_study_by_prefix(connection: Connection, prefix: str) -> StudyRecord:
     """The one study whose id starts with `prefix`; raises `StoreError` naming the candidates."""
     query = _studies().where(StudyRow.id.startswith(prefix.strip().lower(), autoescape=True))

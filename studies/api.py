@@ -98,14 +98,14 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
 
     * `target` (the last column), `task` ("binary", "multiclass", "regression")
     * budgets: `time` ("60s", "10m", or seconds) and `trials`, whichever ends first;
-      60 seconds if neither is given
+      60 seconds if neither is given; with `trials` alone, equal seeds give equal results
     * `output`: the model's folder;
       `store`: a database's URL or path
     * `metric`, `seed`, `jobs` (worker processes; 0 for none), `memory` ("4G", or megabytes)
     * a score no search has seen: `holdout` (a share of the rows) or `test` (more data)
     * `learners`, and columns by name: `categorical`, `text`, `date`, `number`, `drop`, `group`,
       `time_column`, `weight`
-    * `prior=False` starts from nothing, `fresh=True` does not resume
+    * `prior=False` starts from nothing learned (nothing is, yet), `fresh=True` does not resume
     * how to read a file: `delimiter`, `encoding`, `quote`, `decimal`, `header`, `format`
 
     `listen` is called with every `Progress` and `Note`. Raises `AutometaError` for what the

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 
 def usable_cores() -> int:
-    """The cores that the process is bound to; all of the machine's where no system says so."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores that the process is bound to, and no more than its container's share of time."""
+    from loky import cpu_count  # noqa: PLC0415  loading a model needs no worker processes
+
+    return int(cpu_count())

@@ -71,7 +71,7 @@ def build_ensemble(
     is_better = not is_baseline and is_better_than(pool, honest, baseline, seed=seed)
     error = None
     if pool.is_classification:
-        error = expected_calibration_error(honest, target.astype(np.int64))
+        error = expected_calibration_error(honest, target.astype(np.int64), row_weights)
     return Ensemble(
         tuple(members),
         blend.temperature,

@@ -7,6 +7,7 @@ copied and pickled like any other estimator.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from autometa.records import TrialState
 from autometa.studies.budget import parse_megabytes, parse_seconds
 from autometa.studies.estimator_rows import (
     NamedKinds,
@@ -116,6 +118,12 @@ class _AutoMeta(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no t
             with listening(Console(stderr=True), title, is_silent=not self.verbose) as listener:
                 result = tune(frame, options, listener)
             self.model_bytes_ = pack(Path(place) / "model")
+        if not any(trial.state is TrialState.COMPLETE for trial in result.trials):
+            warnings.warn(
+                f"{title}: no trial finished within the budget, so the model knows the target "
+                "alone; give it more time_budget or n_trials",
+                stacklevel=4,  # the caller of `fit`
+            )
         self.result_: TuneResult = replace(result, model=None)
         self._model = TunedModel.from_bytes(self.model_bytes_)
 

@@ -56,9 +56,9 @@ def evaluate(unit: WorkUnit) -> TrialRecord:
     except _OutOfTimeError as over:
         state, error = TrialState.TIMED_OUT, str(over)
     except MemoryError as over:
-        state, error = TrialState.OUT_OF_MEMORY, _brief(over)
+        state, error = TrialState.OUT_OF_MEMORY, in_brief(over)
     except Exception as failure:  # noqa: BLE001  any failure of a learner is the trial's outcome
-        state, error = TrialState.FAILED, _brief(failure)
+        state, error = TrialState.FAILED, in_brief(failure)
     return TrialRecord(
         number=unit.number,
         learner=unit.learner,
@@ -70,11 +70,15 @@ def evaluate(unit: WorkUnit) -> TrialRecord:
         duration_s=time.monotonic() - begun,
         peak_memory_mb=psutil.Process().memory_info().rss / 2**20,
         predict_s=trial.predict_s,
-        n_steps=trial.mean_steps(),
+        n_steps=trial.median_steps(),
         origin=unit.origin,
         error=error,
         started_at=started_at,
     )
+
+
+# of a fold's time; the rest is for saving the model and predicting
+_FITTING_SHARE = 0.9
 
 
 class _OutOfTimeError(Exception):
@@ -98,6 +102,10 @@ class _FoldMonitor:
         """Whether the fold has had its share."""
         return self._deadline.is_over()
 
+    def left_s(self) -> float:
+        """Seconds left of the fold's share."""
+        return self._deadline.left_s()
+
 
 class _Trial:
     def __init__(self, unit: WorkUnit, workspace: Workspace) -> None:
@@ -116,8 +124,8 @@ class _Trial:
         )
         return loss[0]
 
-    def mean_steps(self) -> int | None:
-        """The steps a refit on all rows should use: the folds' median."""
+    def median_steps(self) -> int | None:
+        """The folds' median of the steps that were kept."""
         return int(np.median(self._steps)) if self._steps else None
 
     def _fit_folds(self, folder: Path) -> float:
@@ -129,7 +137,7 @@ class _Trial:
             left_s = self._unit.deadline.left_s()
             if left_s <= 0:
                 raise _OutOfTimeError(f"time was up after {index} of {n_folds} folds")
-            share = Deadline.after(left_s / (n_folds - index))
+            share = Deadline.after(_FITTING_SHARE * left_s / (n_folds - index))
             fold = workspace.fold(index)
             predicted = self._fit_fold(index, fold, share, folder / str(index))
             at = np.searchsorted(rows, fold.score_rows)
@@ -158,6 +166,7 @@ class _Trial:
             n_threads=unit.n_threads,
             monitor=monitor,
             start=unit.start,
+            metric=workspace.metric,
         )
         try:
             model = find_learner(unit.learner).fit(unit.config, fold.fit, fold.stop, context)
@@ -187,7 +196,7 @@ def _open(folder: Path) -> Workspace:
     return Workspace(folder)
 
 
-def _brief(failure: BaseException) -> str:
+def in_brief(failure: BaseException) -> str:
     """The failure in a line, with the place it came from."""
     frames = traceback.extract_tb(failure.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib import import_module
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from loky.process_executor import (
@@ -22,6 +23,7 @@ from loky.process_executor import (
 from threadpoolctl import threadpool_limits
 
 from autometa.studies import worker
+from autometa.studies.interruption import holding_back_interruption
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -84,8 +86,8 @@ class InlineExecutor:
 class _Slot:
     """One worker process and the future of what it runs."""
 
-    def __init__(self, n_threads: int, memory_mb: float | None) -> None:
-        self._n_threads, self._memory_mb = n_threads, memory_mb
+    def __init__(self, n_threads: int, memory_mb: float | None, n_workers: int) -> None:
+        self._n_threads, self._memory_mb, self._n_workers = n_threads, memory_mb, n_workers
         self.future: Future[Any] | None = None  # of whatever unit was given last
         self._pool = self._start()
 
@@ -93,7 +95,7 @@ class _Slot:
         return ProcessPoolExecutor(
             max_workers=1,
             initializer=worker.initialise,
-            initargs=(os.getpid(), self._memory_mb),
+            initargs=(os.getpid(), self._memory_mb, self._n_workers),
             env=worker.environment(self._n_threads),
         )
 
@@ -102,7 +104,8 @@ class _Slot:
         return self.future is None or self.future.done()
 
     def submit(self, run: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        inner: Future[Result] = self._pool.submit(run, unit)
+        with holding_back_interruption():  # the first unit starts the process
+            inner: Future[Result] = self._pool.submit(run, unit)
         outer: Future[Result] = Future()
         inner.add_done_callback(lambda done: _pass_on(done, outer))
         self.future = outer
@@ -118,10 +121,15 @@ class _Slot:
 
 
 class WorkerExecutor:
-    """Runs units in `n_workers` processes of `n_threads` threads and `memory_mb` each."""
+    """Runs units in `n_workers` processes of `n_threads` threads and `memory_mb` each.
+
+    When the driver takes more memory than `worker.DRIVER_MB`, the workers may take that less.
+    """
 
     def __init__(self, n_workers: int, n_threads: int = 1, memory_mb: float | None = None) -> None:
-        self._slots = [_Slot(n_threads, memory_mb) for _ in range(n_workers)]
+        # it would start with the first worker, and undo in doing so what holds Ctrl-C back
+        resource_tracker.ensure_running()
+        self._slots = [_Slot(n_threads, memory_mb, n_workers) for _ in range(n_workers)]
         for slot in self._slots:  # started now, so that they are up when the table is read
             slot.submit(warm_up, None)
 

@@ -31,6 +31,8 @@ _SLACK = 1.35
 _FINAL_FOLD = 1_000_000  # beside the folds' numbers, in seeds
 # an ensemble's weight is mostly in about so many of the best trials
 _N_HEAVY = 6
+# those further behind the best one, as a share of its distance from the baseline, weigh little
+_NEARNESS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class _Watch:
         self.was_cut = self.was_cut or self._deadline.is_over()
         return self.was_cut
 
+    def left_s(self) -> float:
+        """Seconds until the deadline."""
+        return self._deadline.left_s()
+
 
 def fit_finally(unit: FinalUnit) -> bool:
     """Fit and save the member's model; False, saving nothing, if time ran out."""
@@ -73,6 +79,7 @@ def fit_finally(unit: FinalUnit) -> bool:
         n_threads=unit.n_threads,
         monitor=watch,
         start=unit.start,
+        metric=workspace.metric,
     )
     model = find_learner(unit.learner).fit(unit.config, fold.fit, fold.stop, context)
     if watch.was_cut:
@@ -85,21 +92,29 @@ def _folder(workspace: Workspace, number: int) -> Path:
     return workspace.trial_folder(number) / FINAL
 
 
-def reserve_s(
-    records: Sequence[TrialRecord], n_folds: int, n_workers: int, most_s: float
-) -> float:
-    """Seconds, up to `most_s`, in which the members that are to be expected can be fitted finally.
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """The seconds to keep for the final fits of the members that are to be expected.
 
-    A trial that would take longer than that alone is not waited for.
+    At most `most_s`: a trial that would take longer than that alone is not waited for.
     """
-    scored = [
-        (record.loss, _expected_s(record, n_folds))
-        for record in records
-        if record.loss is not None
-    ]
-    best = heapq.nsmallest(_N_HEAVY, [one for one in scored if one[1] <= most_s])
-    longest = max((seconds for _, seconds in best), default=0.0)
-    return min(most_s, max(longest, sum(seconds for _, seconds in best) / max(1, n_workers)))
+
+    baseline_loss: float
+    n_folds: int
+    n_workers: int
+    most_s: float
+
+    def seconds(self, records: Sequence[TrialRecord]) -> float:
+        """What the best of these trials would take."""
+        scored = [(r.loss, _expected_s(r, self.n_folds)) for r in records if r.loss is not None]
+        best = heapq.nsmallest(_N_HEAVY, [one for one in scored if one[1] <= self.most_s])
+        if not best:
+            return 0.0
+        lowest = best[0][0]
+        near = lowest + _NEARNESS * abs(self.baseline_loss - lowest)
+        durations = [seconds for loss, seconds in best if loss <= near]
+        together_s = sum(durations) / max(1, self.n_workers)
+        return min(self.most_s, max(*durations, together_s))
 
 
 def fit_members(

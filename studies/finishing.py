@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from autometa.errors import ModelError
 from autometa.priors._base import StartProposer
 from autometa.records import TrialRecord, TrialState
 from autometa.storage import Store
 from autometa.storage.records import ModelRecord
 from autometa.studies.budget import Deadline
 from autometa.studies.ensembling import Ensemble, build_ensemble
-from autometa.studies.execution import Executor, WorkerEndedError
+from autometa.studies.evaluation import in_brief
+from autometa.studies.execution import Executor
 from autometa.studies.final_fit import fit_members
 from autometa.studies.judging import Judgement, JudgeUnit, judge, save_test
 from autometa.studies.model_folder import Member, ModelParts, is_model, write_model
@@ -38,7 +41,7 @@ _NOTHING_FINISHED = (
 
 @dataclass(slots=True)
 class Finish:
-    """The end of one study; `run` is its only use."""
+    """The end of one study; `run` is its only use. What is told by `say` is in `notes` after."""
 
     setting: Setting
     options: TuneOptions
@@ -49,6 +52,7 @@ class Finish:
     start: StartProposer | None
     started: float
     end: Deadline
+    say: Callable[[str], None]
     notes: list[str] = field(default_factory=list)
 
     def run(
@@ -56,21 +60,22 @@ class Finish:
     ) -> TuneResult:
         """Write the model folder `output`, remember it in the store and return the result.
 
-        If no trial finished, the model is the baseline, and a note says so.
+        If no trial finished, the model is the baseline, and a note says so; it does not take the
+        place of an earlier model, which raises `ModelError`.
         """
-        ensemble = build_ensemble(self.study.workspace, records, self.options.max_members)
         is_baseline = not any(record.state is TrialState.COMPLETE for record in records)
-        if is_baseline:
-            self.notes.append(_NOTHING_FINISHED)
-        elif ensemble.note:
-            self.notes.append(ensemble.note)
+        if is_baseline and is_model(output):
+            raise ModelError(
+                f"no trial finished, so the model in {output} is left as it was: the same command "
+                "goes on from here, give it more time"
+            )
+        ensemble = build_ensemble(self.study.workspace, records, self.options.max_members)
+        if is_baseline or ensemble.note:
+            self.say(_NOTHING_FINISHED if is_baseline else ensemble.note)
         schema = self.setting.table.schema
         parts = ModelParts(schema, self._final_members(ensemble), ensemble.temperature, {})
         judgement = self._judge(parts, ensemble)
         result = self._result(ensemble, judgement, records, is_interrupted, output.resolve())
-        if is_baseline and is_model(output):
-            self.notes.append(f"the model in {output} is left as it was")
-            return replace(result, notes=tuple(self.notes), model=None)
         card = _card(result, self.setting, self.options)
         write_model(output, replace(parts, card=card, trials=records))
         self._remember(result)
@@ -87,14 +92,14 @@ class Finish:
             self.executor,
             self.end.earlier(finish_s),
             self.start,
-            self.notes.append,
+            self.say,
         )
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started
 
     def _judge(self, parts: ModelParts, ensemble: Ensemble) -> Judgement:
-        """Have a worker judge the model; without a verdict in time, say so and go on.
+        """Have a worker judge the model; without a verdict, say why and go on: the model counts.
 
         The columns are judged by the first fold's models, on rows that they never saw.
         """
@@ -112,14 +117,26 @@ class Finish:
         grace_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)
         left_s = max(0.0, self.end.left_s()) + grace_s
         self._wait_for_worker(Deadline.after(max(left_s, _STARTING_S)))
-        future = self.executor.submit(judge, unit)
+        judgement = self._verdict(unit, None if left_s == float("inf") else left_s)
+        if judgement.failure is not None:
+            is_lost = has_test and judgement.test_loss is None
+            lost = "the test score and " if is_lost else ""
+            self.say(f"{lost}the columns' importance could not be had: {judgement.failure}")
+        return judgement
+
+    def _verdict(self, unit: JudgeUnit, timeout_s: float | None) -> Judgement:
+        """The worker's judgement, or one that says why there is none."""
+        future: Future[Judgement] | None = None
         try:
-            return future.result(timeout=None if left_s == float("inf") else left_s)
-        except (FutureTimeoutError, WorkerEndedError) as why:
+            future = self.executor.submit(judge, unit)
+            return future.result(timeout=timeout_s)
+        except FutureTimeoutError:
+            failure = "time was up"
+        except Exception as error:  # noqa: BLE001  whatever it is, the model must be written
+            failure = in_brief(error)
+        if future is not None and not future.done():
             self.executor.end(future)
-            lost = "the test score and the columns' importance" if has_test else "the importance"
-            self.notes.append(f"{lost} could not be had in time ({type(why).__name__})")
-            return Judgement(None, {})
+        return Judgement(None, {}, failure)
 
     def _wait_for_worker(self, until: Deadline) -> None:
         """In a study shorter than its workers' start none is free yet."""

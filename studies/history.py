@@ -33,14 +33,14 @@ class StudyView:
 
 
 def newest_studies(store: str | Path | None, limit: int) -> list[StudySummary]:
-    """The newest studies first, at most `limit` of them (0: all)."""
-    with Store.open(store) as opened:
+    """The newest studies first, at most `limit` of them (0: all). Raises without a store."""
+    with Store.open(store, is_made=False) as opened:
         return list(opened.studies(limit=limit or None))
 
 
 def view_study(store: str | Path | None, prefix: str | None) -> StudyView:
-    """The study whose id begins with `prefix`, the newest for None."""
-    with Store.open(store) as opened:
+    """The study whose id begins with `prefix`, the newest for None. Raises without a store."""
+    with Store.open(store, is_made=False) as opened:
         if prefix is None:
             newest = opened.studies(limit=1)
             if not newest:

@@ -39,3 +39,19 @@ def interruption() -> Generator[Interruption]:
         yield wish
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def holding_back_interruption() -> Generator[None]:
+    """Let Ctrl-C come after the block only; a process that starts in it never hears of one.
+
+    A terminal sends it to the workers as well, and one that still imports would show a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,6 +1,7 @@
 """The chosen model's last look in a mirror, in a worker: its test score and its columns' worth.
 
-It runs where the learners' libraries are loaded already; the driver never loads them.
+It runs in a worker, where the learners' libraries are loaded already: the driver need not load
+them, unless trials run in its own process.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from autometa.studies.budget import Deadline
+from autometa.studies.evaluation import in_brief
 from autometa.studies.importance import permutation_importance
 from autometa.studies.tuned_model import load_model
 from autometa.studies.workspace import Workspace
 from autometa.tables.preparation import PreparedRows
 
-# rows that the columns' importance is measured on
-_IMPORTANCE_ROWS = 1000
+IMPORTANCE_ROWS = 1000
+"""How many rows the columns' importance is measured on at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,14 @@ class JudgeUnit:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The loss on rows no search has seen, and the loss gained by shuffling each column."""
+    """The loss on rows no search has seen, and the loss gained by shuffling each column.
+
+    `failure` says why what is not there could not be had.
+    """
 
     test_loss: float | None
     importance: dict[str, float]
+    failure: str | None = None
 
 
 def save_test(workspace: Workspace, test: PreparedRows) -> None:
@@ -54,12 +61,22 @@ def save_test(workspace: Workspace, test: PreparedRows) -> None:
 
 
 def judge(unit: JudgeUnit) -> Judgement:
-    """Score the test rows first, then the columns until the deadline."""
+    """Score the test rows first, then the columns until the deadline.
+
+    A failure of the latter does not lose the former.
+    """
     workspace = Workspace(unit.workspace)
     test_loss = None if unit.whole is None else _test_loss(workspace, unit.whole)
+    try:
+        return Judgement(test_loss, _importance(workspace, unit))
+    except Exception as error:  # noqa: BLE001  the user is told, and has the score all the same
+        return Judgement(test_loss, {}, in_brief(error))
+
+
+def _importance(workspace: Workspace, unit: JudgeUnit) -> dict[str, float]:
     model = load_model(unit.first_fold)
-    rows = workspace.splits[0].score[:_IMPORTANCE_ROWS]
-    importance = permutation_importance(
+    rows = _drawn(workspace)
+    return permutation_importance(
         workspace.frame()[rows],
         workspace.target[rows],
         model.predict_frame,
@@ -68,7 +85,17 @@ def judge(unit: JudgeUnit) -> Judgement:
         seed=workspace.seed,
         deadline=unit.deadline,
     )
-    return Judgement(test_loss, importance)
+
+
+def _drawn(workspace: Workspace) -> NDArray[np.int64]:
+    """The rows that the first fold scored, or of many an even draw along the sorted target."""
+    rows, rng = workspace.splits[0].score, np.random.default_rng(workspace.seed)
+    if len(rows) <= IMPORTANCE_ROWS:
+        return rows
+    order = np.lexsort((rng.random(len(rows)), workspace.target[rows]))
+    steps = np.arange(IMPORTANCE_ROWS) + rng.random()
+    picked = (steps * (len(rows) / IMPORTANCE_ROWS)).astype(np.int64)
+    return np.sort(rows[order[picked]])
 
 
 def _test_loss(workspace: Workspace, whole: Path) -> float:

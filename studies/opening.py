@@ -19,7 +19,6 @@ from autometa.storage.records import (
     NewStudy,
     ProposalRecord,
     StudyRecord,
-    StudyStatus,
     TableRecord,
 )
 from autometa.studies.options import TuneOptions
@@ -40,7 +39,10 @@ class OpenStudy:
 def open_study(
     store: Store, setting: Setting, options: TuneOptions, baseline_loss: float
 ) -> OpenStudy:
-    """Claim the unfinished study of the same key, or start a new one."""
+    """Claim the unfinished study of the same key, or start a new one.
+
+    One that another run holds, in this process or elsewhere, is left alone.
+    """
     store.add_table(_table_record(setting))
     record = _claim_earlier(store, setting.key)
     if record is not None and (options.is_fresh or not _is_laid_out(record)):
@@ -49,7 +51,7 @@ def open_study(
     if record is None:
         record = store.start_study(_new_study(store, setting, options, baseline_loss))
     past = store.trials(record.id)
-    folder = Path(record.workspace or _new_workspace(store))
+    folder = Path(str(record.workspace))  # every study of `_new_study` has one
     workspace = Workspace.create(folder, setting.table, setting.plan, setting.metric, options.seed)
     workspace.clear_unknown({trial.number for trial in past})
     return OpenStudy(record, workspace, past)
@@ -74,7 +76,7 @@ def _claim_earlier(store: Store, key: str) -> StudyRecord | None:
         return None
     try:
         store.claim_study(earlier.id)
-    except StoreError:  # another process runs it at this moment: ours is a study of its own
+    except StoreError:  # another run holds it at this moment: ours is a study of its own
         return None
     return earlier
 
@@ -86,7 +88,7 @@ def _is_laid_out(record: StudyRecord) -> bool:
 
 def _abandon(store: Store, record: StudyRecord) -> None:
     """Give an unfinished study up for good, and free the disk."""
-    store.finish_study(record.id, StudyStatus.FAILED)
+    store.abandon_study(record.id)
     if record.workspace is not None:
         shutil.rmtree(record.workspace, ignore_errors=True)
 
@@ -121,12 +123,12 @@ def _new_study(
         split=setting.plan.name,
         options=asked,
         baseline_loss=baseline_loss,
-        workspace=str(_new_workspace(store)),
+        workspace=str(workspaces_folder(store) / secrets.token_hex(8)),
         autometa_version=__version__,
     )
 
 
-def _new_workspace(store: Store) -> Path:
-    """A folder beside the store if that is a file, else in the platform's cache."""
+def workspaces_folder(store: Store) -> Path:
+    """Where studies have their workspaces: beside the store's file, else in the user's cache."""
     beside = store.folder or Path(platformdirs.user_cache_dir("autometa"))
-    return beside / "workspaces" / secrets.token_hex(8)
+    return beside / "workspaces"

@@ -7,20 +7,25 @@ from pathlib import Path
 
 from autometa.errors import OptionError
 from autometa.learners import available_learners
-from autometa.studies.cores import usable_cores
 from autometa.tables.preparation import TableOptions
 from autometa.tables.reading import ReadOptions
+
+# the store keeps a seed as a signed integer of 64 bits
+_SEEDS = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """The options of one study.
 
-    `time_s` and `n_trials` are budgets, whichever ends first; with neither, 60 seconds.
+    `time_s` and `n_trials` are budgets, whichever ends first; with neither, 60 seconds. With
+    `n_trials` alone, equal seeds give equal trials; beside a time it is no more than a cap.
     `started_at` is the moment on the monotonic clock from which `time_s` counts (None: when `tune`
     is called; the command line counts from the start of its process). `holdout` is a share of the
     rows that no search sees, `test` another file with the same columns. `n_jobs` is the number of
-    worker processes; 0 runs trials in this process.
+    worker processes (None: one per core, or fewer where memory is short); 0 runs trials in this
+    process. `memory_mb` bounds workers and driver together, but can hold back workers only: a
+    driver that takes more than its part of it leaves them less.
     """
 
     table: TableOptions = field(default_factory=TableOptions)
@@ -45,6 +50,11 @@ class TuneOptions:
         _check(self.n_trials is None or self.n_trials >= 1, "--trials must be 1 or more")
         _check(self.time_s is None or self.time_s > 0, "--time must be more than zero")
         _check(self.n_jobs is None or self.n_jobs >= 0, "--jobs must be 0 or more")
+        _check(0 <= self.seed < _SEEDS, "--seed must be 0 or more, and less than 2^63")
+        _check(
+            self.n_jobs != 0 or self.memory_mb is None,
+            "--memory holds worker processes back, and --jobs 0 has none: give one or the other",
+        )
         is_share = self.holdout is None or 0 < self.holdout < 1
         _check(is_share, "--holdout is a share of the rows between 0 and 1, such as 0.2")
         _check(
@@ -63,11 +73,9 @@ class TuneOptions:
         return 60.0 if self.time_s is None and self.n_trials is None else self.time_s
 
     @property
-    def worker_count(self) -> int:
-        """How many worker processes to start: the cores this process may use, unless told."""
-        if self.n_jobs is not None:
-            return self.n_jobs
-        return usable_cores()
+    def is_counted(self) -> bool:
+        """Whether trials alone are the budget: then the clock must change nothing."""
+        return self.budget_s is None
 
     @property
     def learner_names(self) -> tuple[str, ...]:

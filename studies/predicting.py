@@ -11,7 +11,7 @@ import polars as pl
 
 from autometa.errors import OptionError
 from autometa.studies.tuned_model import load_model
-from autometa.tables.reading import RawTable, ReadOptions, read_table
+from autometa.tables.reading import ReadOptions
 
 Writer = Callable[[pl.DataFrame, BinaryIO], object]
 
@@ -23,18 +23,17 @@ def predict_to(
     reading: ReadOptions,
     say: Callable[[str], object],
 ) -> int:
-    """Write the predictions for `source` and return the number of rows.
+    """Write a prediction for each row of `source`, in order, and return their number.
 
     The file's ending says its format; a stream gets CSV. A file appears whole or not at all.
-    `say` hears what the user should know of the rows: those skipped, cells not understood.
+    `say` hears what the user should know of the rows: how they were read, cells not understood.
     """
     write = _writer(output) if isinstance(output, Path) else _write_csv
     model = load_model(Path(folder))
-    raw = source if isinstance(source, RawTable) else read_table(source, reading)
-    rows, notes = model.schema.conform_with_notes(raw.frame)
-    for note in (*raw.notes, *notes):
+    rows = model.prepare(source, reading)
+    for note in rows.notes:
         say(note)
-    frame = model.tabulate(model.predict_frame(rows))
+    frame = model.tabulate(model.predict_frame(rows.frame))
     if isinstance(output, Path):
         _write_whole(frame, output, write)
     else:

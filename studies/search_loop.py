@@ -1,8 +1,8 @@
 """The loop of a study: ask, hand out, collect, tell, record, until a budget is used up.
 
-With a number of trials as the budget the loop is deterministic: trial n is asked for when exactly
-the trials up to n - LAG have been told, whatever order and number of workers they ran on. With
-time as the budget a free worker gets the next config at once.
+With a number of trials as the only budget the loop is deterministic: trial n is asked for when
+exactly the trials up to n - LAG have been told, whatever order and number of workers they ran on.
+With a time budget a free worker gets the next config at once, and a number of trials is a cap.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Limits:
     budget_s: float | None
     n_trials: int | None
     n_threads: int = 1
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether trials alone are the budget: then the clock must change nothing."""
+        return self.budget_s is None
 
 
 @dataclass(slots=True)
@@ -135,7 +140,7 @@ class SearchLoop:
 
     def _may_ask(self) -> bool:
         """Whether all that the next trial must know of has been told; tells it if it can."""
-        if self.limits.n_trials is None:
+        if not self.limits.is_counted:
             return True
         needed = self.asker.next_number - LAG
         self._tell_up_to(needed)
@@ -181,7 +186,7 @@ class SearchLoop:
 
     def _is_affordable(self, asked: Asked) -> bool:
         budget_s = self.limits.budget_s
-        if self.limits.n_trials is not None or budget_s is None:
+        if budget_s is None:
             return True
         expected_s = self._expected_s(asked)
         if expected_s is None:
@@ -190,12 +195,14 @@ class SearchLoop:
         return expected_s <= _MOST_OVERDRAFT * may_s
 
     def _expected_s(self, asked: Asked) -> float | None:
-        """Seconds the config will take, by the learner's earlier trials, else by all of them."""
-        timed = [r for r in self.records if r.state in _TIMED]
-        of_learner = [record for record in timed if record.learner == asked.learner]
+        """Seconds the config will take, by the learner's earlier trials; None if it had none.
+
+        Other learners tell nothing, and a learner paces itself by the time it is given.
+        """
         rates = sorted(
             record.duration_s / self.relative_cost(record.learner, record.config)
-            for record in of_learner or timed
+            for record in self.records
+            if record.state in _TIMED and record.learner == asked.learner
         )
         if not rates:
             return None
@@ -252,7 +259,7 @@ class SearchLoop:
         """Keep the record at once, so that nothing finished is lost, and tell it in its turn."""
         self.on_record(record)
         self._waiting[record.number] = record
-        if self.limits.n_trials is None:
+        if not self.limits.is_counted:
             self._tell_up_to(None)
 
     def _tell_up_to(self, last: int | None) -> None:

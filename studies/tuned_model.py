@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ from autometa.studies.model_folder import check_files, check_output, file_names,
 from autometa.studies.workspace import write_folder
 from autometa.tables._base import Features, TaskKind
 from autometa.tables.features import FeatureEncoder
-from autometa.tables.reading import RawTable, read_table
+from autometa.tables.preparation import PreparedRows, prepare_like
+from autometa.tables.reading import RawTable, ReadOptions, read_table
 from autometa.tables.schema import Schema
+from autometa.tables.wording import shortened
 
 Floats = NDArray[np.float64]
 
@@ -80,8 +82,8 @@ class TunedModel:
         """Labels (N,) as written in the data, or values (N,).
 
         `data` is whatever `tune` takes; it needs the columns of the training table, not its
-        target. Raises `TableError` if a column is missing or of another kind; warns of cells that
-        were not understood and count as missing.
+        target. Raises `TableError` if a column is missing or of another kind; warns of what was
+        odd in reading the rows and of cells that were not understood and count as missing.
         """
         outputs = self.predict_frame(self._typed(data))
         return self._labels(outputs) if self.kind.is_classification else outputs
@@ -106,6 +108,16 @@ class TunedModel:
             for i, label in enumerate(self.schema.target.classes)
         ]
         return pl.DataFrame([labels, *columns])
+
+    def prepare(self, data: object, reading: ReadOptions | None = None) -> PreparedRows:
+        """Every row of `data`, typed for `predict_frame`, with notes on what was odd in them.
+
+        Raises `TableError` as `predict` does.
+        """
+        reading = replace(reading or ReadOptions(), keeps_empty_rows=True)
+        raw = data if isinstance(data, RawTable) else read_table(data, reading)
+        rows = prepare_like(raw, self.schema, needs_target=False)
+        return replace(rows, notes=(*rows.notes, *self._notes_on_categories(rows.frame)))
 
     def predict_frame(self, frame: pl.DataFrame) -> Floats:
         """Probabilities (N, K) or values (N,) of rows that `Schema.conform` has typed."""
@@ -146,11 +158,26 @@ class TunedModel:
         return TunedModel.from_bytes, (self.to_bytes(),)
 
     def _typed(self, data: object) -> pl.DataFrame:
-        raw = data if isinstance(data, RawTable) else read_table(data)
-        frame, notes = self.schema.conform_with_notes(raw.frame)
-        for note in notes:
+        rows = self.prepare(data)
+        for note in rows.notes:
             warnings.warn(note, stacklevel=3)
-        return frame
+        return rows.frame
+
+    def _notes_on_categories(self, frame: pl.DataFrame) -> tuple[str, ...]:
+        """A note on each column of which no cell is known: it is written in another way."""
+        levels = dict[str, set[str]]()
+        for fold in self._folds:
+            for name, encoder in fold.encoder.codes:
+                levels.setdefault(name, set()).update(encoder.levels)
+        notes: list[str] = []
+        for name, known in levels.items():
+            found = frame[name].unique().drop_nulls()
+            if len(found) and known.isdisjoint(found.to_list()):
+                notes.append(
+                    f"column {name!r}: no cell is a category that the model knows (one is "
+                    f"{shortened(found.min())}), so all count as missing"
+                )
+        return tuple(notes)
 
     def _labels(self, probabilities: Floats) -> NDArray[np.object_]:
         labels: NDArray[np.object_] = self.classes_[probabilities.argmax(axis=1)]

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from autometa._version import __version__
 from autometa.cli import cli, main
 from autometa.errors import TableError
+from autometa.storage import Store
 
 ROOT = Path(__file__).parent.parent
 PENGUINS = ROOT / "examples" / "penguins.csv"
@@ -75,6 +76,8 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["tune", str(PENGUINS), "--memory", "much"], "memory size"),
         (["tune", str(PENGUINS), "--trials", "0"], "--trials"),
         (["tune", str(PENGUINS), "--learners", "magic"], "magic"),
+        (["tune", str(PENGUINS), "--seed", "-1"], "--seed"),
+        (["tune", str(PENGUINS), "--memory", "4G"], "--jobs 0"),
         (["tune", str(PENGUINS), "--holdout", "1.5"], "--holdout"),
         (["bench", "nothing"], "no benchmark 'nothing'"),
     ],
@@ -107,6 +110,7 @@ def test_what_can_be_mended_is_one_line(
         ["tune", str(PENGUINS), "--quiet", "--json"],
         ["tune", str(PENGUINS), "--task", "clustering"],
         ["predict", "model", "x.csv"],
+        ["predict", "model", "x.csv", "-o", "y.csv", "--format", "pdf"],
         ["no-such-noun"],
     ],
 )
@@ -178,11 +182,25 @@ def test_names_are_split_at_commas() -> None:
 def test_listings_have_a_default_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`autometa studies --json` lists, though no verb was said."""
     store = ["--store", str(tmp_path / "store.db")]
+    Store.open(tmp_path / "store.db").close()
     assert leave(["studies", *store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert leave(["studies", "list", *store]) == 0
     assert leave(["trials", *store]) == 2
     assert "autometa tune" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["studies"], ["studies", "show"], ["trials"]])
+def test_a_listing_makes_no_store(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped --store is one line and 2, and leaves no file that looks like a store."""
+    assert leave([*words, "--store", str(tmp_path / "typo.db")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert "typo.db" in said.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_store_has_a_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,10 +112,37 @@ def test_cells_not_understood_are_a_note(place: Path) -> None:
     junk = ",".join(cells.values())
     (place / "odd.csv").write_text("\n".join([*rows, "," * (len(names) - 1), junk]) + "\n")
     out, err = autometa(place, "predict", "model", "odd.csv", "-o", "-")
-    skipped, misfit = err.splitlines()
-    assert skipped == "note: 1 empty row skipped"
+    kept, misfit = err.splitlines()
+    assert kept == "note: 1 empty row kept: every cell counts as missing"
     assert misfit.startswith("note: column 'bill_length_mm': 1 cell that cannot be a number")
-    assert len(out.splitlines()) == 346
+    assert len(out.splitlines()) == 347
+
+
+def test_predictions_line_up_with_the_rows(place: Path) -> None:
+    """Line n of the predictions is that of line n of the data, blank and empty ones as well."""
+    rows = PENGUINS.read_text().splitlines()
+    empty = "," * rows[0].count(",")
+    (place / "plain.csv").write_text("\n".join(rows))
+    (place / "gaps.csv").write_text("\n".join([*rows[:5], empty, "", *rows[5:], empty, "", ""]))
+    plain, _ = autometa(place, "predict", "model", "plain.csv", "-o", "-")
+    gaps, _ = autometa(place, "predict", "model", "gaps.csv", "-o", "-")
+    lines = gaps.splitlines()
+    assert [*lines[:5], *lines[7:-1]] == plain.splitlines()
+    assert len({lines[5], lines[6], lines[-1]}) == 1
+
+
+def test_the_decimal_sign_and_the_format_may_be_told(place: Path) -> None:
+    """A file of decimal commas under any name predicts as the plain one does, told or not."""
+    lines = PENGUINS.read_text().replace(",", ";").replace(".", ",")
+    (place / "commas").write_text(lines)
+    plain, _ = autometa(place, "predict", "model", PENGUINS, "-o", "-")
+    name = ["predict", "model", "commas", "-o", "-"]
+    told, said = autometa(place, *name, "--decimal", ",", "--format", "TXT", "--quote", "")
+    assert told == plain
+    assert said == ""
+    found, said = autometa(place, *name)
+    assert found == plain
+    assert "decimal marks are not those of the training rows" in said
 
 
 @pytest.mark.parametrize(

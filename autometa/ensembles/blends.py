@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.metrics import PROBABILITY_FLOOR, Metric, Targets
+from autometa.class_scores import PROBABILITY_FLOOR
+from autometa.metrics import Metric, Targets
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -23,17 +23,26 @@ _N_FOLDS = 5
 _N_NOISES = 2.0  # a gain below two standard errors is taken for chance
 
 
-def fit_temperature(probabilities: Floats, target: Codes, weights: Floats | None = None) -> float:
+def fit_temperature(
+    probabilities: Floats,
+    target: Codes,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+) -> float:
     """The temperature that lowers the log loss most, for `apply_temperature`, drawn towards 1.
 
-    It is 1 unless temperatures fitted on other rows lower the log loss of rows by more than noise.
+    It is 1 unless temperatures fitted on other rows, or other groups (N,) of rows, lower the log
+    loss of rows by more than noise.
     """
     logs = _logs(probabilities)
     row_weights = np.ones(len(target)) if weights is None else weights
+    units = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_units = len(np.unique(units))
+    n_folds = _N_FOLDS if groups is None else min(_N_FOLDS, n_units)
     # a fixed seed: the folds only have to be blind to the order of the rows
-    folds = np.random.default_rng(0).permutation(len(target)) % _N_FOLDS
+    folds = (np.random.default_rng(0).permutation(n_units) % _N_FOLDS)[units]
     gains = np.zeros(len(target))
-    for fold in range(_N_FOLDS):
+    for fold in range(n_folds):
         rest, held = folds != fold, folds == fold
         if not row_weights[rest].any() or not held.any():
             return 1.0
@@ -42,7 +51,7 @@ def fit_temperature(probabilities: Floats, target: Codes, weights: Floats | None
         gains[held] = before - _row_losses(logs[held] / temperature, target[held])
     share = row_weights / row_weights.sum()
     gain = float(share @ gains)
-    noise = float(np.sqrt(share**2 @ (gains - gain) ** 2))
+    noise = float(np.linalg.norm(np.bincount(units, share * (gains - gain))))
     is_real = gain > _N_NOISES * noise and gain > 0
     return _best_temperature(logs, target, row_weights) if is_real else 1.0
 
@@ -56,16 +65,19 @@ def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
 
 
-def expected_calibration_error(probabilities: Floats, target: Codes, n_bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: Floats, target: Codes, weights: Floats | None = None, n_bins: int = 15
+) -> float:
     """Mean distance between confidence and accuracy of the most probable class, by bins.
 
     Bins are of equal width in confidence and weigh by their rows (Guo et al., equation 3).
     """
+    row_weights = np.ones(len(target)) if weights is None else weights
     confidence = probabilities.max(axis=1)
     is_right = probabilities.argmax(axis=1) == target
     bins = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
-    gaps = np.bincount(bins, is_right - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(target))
+    gaps = np.bincount(bins, row_weights * (is_right - confidence), minlength=n_bins)
+    return float(np.abs(gaps).sum() / row_weights.sum())
 
 
 def _best_temperature(logs: Floats, target: Codes, weights: Floats) -> float:

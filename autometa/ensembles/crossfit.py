@@ -89,6 +89,7 @@ def fit_blend(pool: Pool, rows: Rows, *, max_members: int, seed: int) -> Blend:
     baseline = candidates.index(pool.baseline) if pool.baseline in candidates else None
     target = pool.target[rows]
     weights = None if pool.weights is None else pool.weights[rows]
+    groups = None if pool.groups is None else pool.groups[rows]
     predictions = pool.take(rows, candidates)
     chosen = select_ensemble(
         predictions,
@@ -98,6 +99,7 @@ def fit_blend(pool: Pool, rows: Rows, *, max_members: int, seed: int) -> Blend:
         seed=seed,
         max_members=max_members,
         baseline=baseline,
+        groups=groups,
     )
     shares = np.zeros(len(losses))
     shares[candidates] = chosen.weights
@@ -105,7 +107,7 @@ def fit_blend(pool: Pool, rows: Rows, *, max_members: int, seed: int) -> Blend:
     is_constant = pool.baseline is not None and shares[pool.baseline] == 1
     if pool.is_classification and not is_constant:
         mixed = mix(predictions, chosen.weights)
-        temperature = fit_temperature(mixed, target.astype(np.int64), weights)
+        temperature = fit_temperature(mixed, target.astype(np.int64), weights, groups)
     return Blend(shares, temperature)
 
 

@@ -1,9 +1,9 @@
 """Greedy ensemble selection with replacement, guarded against fitting the rows it selects on.
 
 Caruana et al., "Ensemble Selection from Libraries of Models" (2004). The selection is rehearsed on
-halves of the rows and scored on the other halves; where it loses there to the best single model by
-more than noise, the best single model is what is chosen; and where that loses there to the
-baseline, the baseline is.
+halves of the rows, or of their groups, and scored on the other halves; where it loses there to the
+best single model by more than noise, the best single model is what is chosen; and where that loses
+there to the baseline, the baseline is.
 
 Axes: M models, N rows, K classes.
 """
@@ -22,10 +22,12 @@ from autometa.metrics import Metric, Targets
 
 Floats = NDArray[np.float64]
 
+_N_ROUNDS = 50
 MAX_MODELS_OF_ANY_METRIC, MAX_ROUNDS_OF_ANY_METRIC = 15, 20  # it costs a metric for each pair
 # On 41 tables of 120 to 900 rows with 12 models each, a veto beyond one standard error cost 0.0005
 # of log loss against no guard, and with 60 rows made the worst loss to a single model 3%, not 17%
 _N_HALVINGS, _N_NOISES = 3, 1.0
+_FEWEST_ROWS = 4  # to be halved
 _PATIENCE = 10  # steps without a better blend, after which one hardly ever comes
 
 
@@ -53,24 +55,25 @@ def select_ensemble(
     weights: Floats | None = None,
     *,
     seed: int,
-    n_rounds: int = 50,
     max_members: int = 25,
     baseline: int | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> EnsembleWeights:
     """Weigh models by their out-of-fold predictions, (N, K) or (N,) each.
 
-    `baseline` is the model that is chosen where what was selected loses to it on rows held out.
+    `baseline` is the model that is chosen where what was selected loses to it on rows held out;
+    rows of one of the `groups` (N,) are held out together.
     Otherwise never worse on these rows than the best single model. Models with predictions that
     are not finite are left out; raises `LearnerError` if none is left.
     """
     losses = np.array([metric.loss(target, one, weights) for one in predictions])
     models = _ranked(losses, metric, baseline)
-    if metric.name not in QUICK_METRICS:
-        n_rounds = min(n_rounds, MAX_ROUNDS_OF_ANY_METRIC)
+    n_rounds = _N_ROUNDS if metric.name in QUICK_METRICS else MAX_ROUNDS_OF_ANY_METRIC
     blends = make_blends([predictions[model] for model in models], target, metric, weights)
     rng = np.random.default_rng(seed)
     place = None if baseline is None else int(np.flatnonzero(models == baseline)[0])
-    rehearsed = _rehearse(blends, len(target), place, (n_rounds, max_members), rng)
+    halvings = [_halves(len(target), groups, rng) for _ in range(_N_HALVINGS)]
+    rehearsed = _rehearse(blends, halvings, place, (n_rounds, max_members))
     alone, together, constant = rehearsed.T
     gains = alone - together
     chosen = models[_greedy_path(blends, n_rounds, max_members)]
@@ -107,21 +110,39 @@ def _ranked(losses: Floats, metric: Metric, baseline: int | None) -> NDArray[np.
     return order
 
 
+def _halves(
+    n_rows: int, groups: NDArray[np.int64] | None, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows at random in two halves, of whole groups if there are any; empty if too few."""
+    if groups is None:
+        rows = rng.permutation(n_rows if n_rows >= _FEWEST_ROWS else 0)
+        return rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(sizes))
+    filled = np.cumsum(sizes[order])
+    # as near a half as whole groups come, one of them on either side at least
+    n_first = int(np.argmin(np.abs(2 * filled[:-1] - n_rows))) + 1 if len(order) > 1 else 0
+    if n_rows < _FEWEST_ROWS or not n_first:
+        return np.arange(0), np.arange(0)
+    is_first = np.isin(members, order[:n_first])
+    return np.flatnonzero(is_first), np.flatnonzero(~is_first)
+
+
 def _rehearse(
     blends: Blends,
-    n_rows: int,
+    halvings: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     baseline: int | None,
     limits: tuple[int, int],
-    rng: np.random.Generator,
 ) -> Floats:
     """Losses on halves of the rows, of what the other halves chose (halves, 3).
 
     They are of the best model, of the ensemble and of the baseline (infinite without one).
     """
     losses: list[Floats] = []
-    for _ in range(_N_HALVINGS if n_rows >= 4 else 0):
-        rows = rng.permutation(n_rows)
-        halves = blends.take(rows[: n_rows // 2]), blends.take(rows[n_rows // 2 :])
+    for first, second in halvings:
+        if not len(first):
+            continue
+        halves = blends.take(first), blends.take(second)
         for selecting, scoring in (halves, halves[::-1]):
             path = _greedy_path(selecting, *limits)
             single = np.eye(blends.n_models, dtype=np.int64)

@@ -6,9 +6,10 @@ Calls come in this order, in a worker process, once per fold of a trial:
 2. `fit(config, train, stop, context)` trains. While it trains it calls `context.monitor.report`
    after every step that is worth a point on the learning curve (a round, an epoch, a tree batch),
    and asks `context.monitor.is_time_up()` between steps; when time is up it returns the best state
-   it has. `stop` are rows for early stopping: they never score the model. A learner that needs
-   none joins them to `train` (`joined`). With `context.n_steps` set (a refit on all rows, `stop`
-   is None) it trains for exactly that many steps.
+   it has. `stop` are rows that never score the model, or None if there are none to spare: they
+   choose the step that is kept, and the curve is their loss. A learner that keeps its last step
+   whatever they say leaves them untrained too, for a curve of rows it has not seen. Without them
+   it takes as many steps as its settings say, or a fixed number.
 3. The model's `predict` gives probabilities (N, K) float64 rows summing to one, or values (N,).
 4. `Model.save(folder)` writes plain files, `Learner.load(folder)` reads them; executing nothing.
 
@@ -17,14 +18,16 @@ Axes: N rows, K outputs.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.metrics import Metric, Objective
 from autometa.priors._base import StartProposer
 from autometa.spaces import Config, Space
 from autometa.tables._base import Features, Sample, Target
@@ -48,9 +51,16 @@ class Monitor(Protocol):
         """Whether to return the best state now."""
         ...
 
+    def left_s(self) -> float:
+        """Seconds until time is up; infinite without a limit.
+
+        A learner paces itself by it: what is planned for the time there is beats what is cut off.
+        """
+        ...
+
 
 class SilentMonitor:
-    """A monitor that neither records nor stops: for refits, tests and use in scripts."""
+    """A monitor that neither records nor stops: for tests and use in scripts."""
 
     def report(self, step: int, loss: float) -> None:
         """Ignore the point."""
@@ -58,6 +68,10 @@ class SilentMonitor:
     def is_time_up(self) -> bool:
         """Never."""
         return False
+
+    def left_s(self) -> float:
+        """For ever."""
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +86,29 @@ class TableShape:
 
 @dataclass(frozen=True, slots=True)
 class FitContext:
-    """Everything about a fit that is neither settings nor rows."""
+    """Everything about a fit that is neither settings nor rows.
+
+    `metric` is what the study ranks models by, None for the default of the kind of target.
+    """
 
     target: Target
     seed: int = 0
     n_threads: int = 1
     monitor: Monitor = field(default_factory=SilentMonitor)
-    n_steps: int | None = None
     start: StartProposer | None = None
+    metric: Metric | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """What a learner of values trains for and stops by; classes are learned by log loss."""
+        return Objective.SQUARED if self.metric is None else self.metric.objective
 
 
 class Model(ABC):
     """A fitted learner."""
 
     n_steps: int = 1
-    """Steps of the kept state (rounds, epochs, trees): what a refit should use."""
+    """Steps of the kept state: rounds, epochs, trees."""
 
     @abstractmethod
     def predict(self, features: Features) -> NDArray[np.float64]:
@@ -123,22 +145,3 @@ class Learner(ABC):
     @abstractmethod
     def load(self, folder: Path) -> Model:
         """Read what `Model.save` wrote."""
-
-
-def joined(train: Sample, stop: Sample | None) -> Sample:
-    """`train` and `stop` as one sample, for learners that do not stop early."""
-    if stop is None:
-        return train
-    a, b = train.features, stop.features
-    features = Features(
-        np.concatenate([a.numbers, b.numbers]),
-        np.concatenate([a.codes, b.codes]),
-        a.n_levels,
-        a.number_names,
-        a.code_names,
-    )
-    weights = None
-    if train.weights is not None and stop.weights is not None:
-        weights = np.concatenate([train.weights, stop.weights])
-    target: Any = np.concatenate([train.target, stop.target])  # of the type that both have
-    return Sample(features, target, weights)

@@ -1,21 +1,22 @@
-"""The baseline as a model: class frequencies, or the mean; saved if nothing else finished."""
+"""The baseline as a model: the metric's best constant; saved if nothing else finished."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.learners._base import FitContext, Learner, Model, TableShape, joined
+from autometa.learners._base import FitContext, Learner, Model, TableShape
+from autometa.metrics import baseline_output, find_metric
 from autometa.spaces import Config, Space
 from autometa.tables._base import Features, Sample
 
 _FILE = "output.npy"
 
 
-class ConstantModel(Model):
+class BaselineModel(Model):
     """Gives every row the same output (K,)."""
 
     def __init__(self, output: NDArray[np.float64], is_value: bool) -> None:
@@ -44,17 +45,27 @@ class ConstantLearner(Learner):
     def fit(
         self, config: Config, train: Sample, stop: Sample | None, context: FitContext
     ) -> Model:
-        """Weighted class frequencies with one row added to each class, or the weighted mean."""
-        rows = joined(train, stop)
-        weights = np.ones(len(rows)) if rows.weights is None else rows.weights
-        if not context.target.kind.is_classification:
-            mean = np.average(rows.target, weights=weights)
-            return ConstantModel(np.array([mean]), is_value=True)
-        codes = rows.target.astype(np.int64)
-        counts = np.bincount(codes, weights=weights, minlength=context.target.n_outputs) + 1.0
-        return ConstantModel(counts / counts.sum(), is_value=False)
+        """Of train and stop rows: class frequencies, or the metric's best constant.
+
+        One row is added to each class: none is ruled out for not having been met.
+        """
+        samples = [train] if stop is None else [train, stop]
+        info = context.target
+        target: Any = np.concatenate([rows.target for rows in samples])  # of the type they have
+        output = baseline_output(
+            target,
+            np.concatenate([_weights(rows) for rows in samples]),
+            info,
+            context.metric or find_metric(None, info.kind),
+            prior_rows=1.0,
+        )
+        return BaselineModel(output, is_value=not info.kind.is_classification)
 
     def load(self, folder: Path) -> Model:
         """Read the saved output."""
         output = np.load(folder / _FILE, allow_pickle=False)
-        return ConstantModel(output.reshape(-1), is_value=output.ndim == 2)
+        return BaselineModel(output.reshape(-1), is_value=output.ndim == 2)
+
+
+def _weights(rows: Sample) -> NDArray[np.float64]:
+    return np.ones(len(rows)) if rows.weights is None else rows.weights

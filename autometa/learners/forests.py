@@ -1,7 +1,10 @@
 """Random forests and extremely randomised trees, grown by scikit-learn in batches.
 
 Trees split NaN cells off by themselves; codes enter as smoothed target means or as they are. What
-is kept are flat arrays of nodes (`trees`), whose leaves hold probabilities already smoothed.
+is kept are flat arrays of nodes (`trees`), whose leaves hold probabilities already smoothed. Trees
+of values split by squared errors whatever the objective (by absolute ones 8,000 rows take 4 to 17
+times as long), of logs if it is of logs. The stop rows choose nothing here: a forest only gains
+from more trees.
 
 Axes: N rows, S classes seen in training.
 """
@@ -158,7 +161,7 @@ def _grow(settings: Settings, problem: Problem) -> ForestsModel:
     context, outputs, train = problem.context, problem.outputs, problem.train
     codes, X = _train_matrix(settings, problem)
     curve = None if problem.stop is None else _Curve(problem, problem.stop, codes)
-    n_trees = context.n_steps or settings.whole("n_trees")
+    n_trees = settings.whole("n_trees")
     grower = _grower(settings, problem, n_trees)
     y = train.target
     if not outputs.kind.is_classification:

@@ -2,7 +2,8 @@
 
 With curves this is an additive model: as strong as boosting where columns do not interact, at a
 fraction of the cost. The penalty is not searched: it falls along a fixed path, each penalty
-starting from the last one's solution, and the stop rows choose where on the path to stay.
+starting from the last one's solution, and the stop rows choose where on the path to stay: by the
+objective, though ridge regression itself is by squared errors (of logs if the objective is).
 
 Axes: N rows, P columns of the matrix, S classes seen in training.
 """
@@ -147,7 +148,7 @@ def _follow_path(
 ) -> LinearModel:
     context, outputs, stop = problem.context, problem.outputs, problem.stop
     stop_matrix = None if stop is None else encoder.transform(stop.features)
-    last = context.n_steps or (_STEPS_UNSEEN if stop is None else len(_PENALTIES))
+    last = _STEPS_UNSEEN if stop is None else len(_PENALTIES)
     best, best_step, best_loss = None, 0, np.inf
     for step, coefficients in enumerate(_solutions(problem, X, rng), start=1):
         if stop is None or stop_matrix is None:

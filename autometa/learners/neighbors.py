@@ -2,7 +2,8 @@
 
 Distances treat all columns alike, so columns without signal drown those with some; multiplying
 each column by its correlation ratio to a searched power is the cheapest cure. How many neighbours
-vote is not searched: the stop rows choose it from a fixed list, all from one query.
+vote is not searched: the stop rows choose it from a fixed list by the objective, all from one
+query. Values are averaged whatever the objective: their logs if it is of logs.
 
 Axes: N rows asked about, M rows kept, P columns of the matrix, S classes seen in training.
 """
@@ -138,15 +139,13 @@ class NeighborsModel(Model):
         self.n_steps = _STEP_UNSEEN
 
     def choose_count(self, problem: Problem) -> None:
-        """Set `n_steps` to what a refit was told, or to what the stop rows find best."""
+        """Set `n_steps` to what the stop rows find best, if there are any."""
         context, stop = problem.context, problem.stop
         if stop is None:
-            self.n_steps = min(context.n_steps or _STEP_UNSEEN, len(_COUNTS))
             return
-        last = context.n_steps or len(_COUNTS)
-        distances, indices = self._nearest(stop.features, _COUNTS[min(last, len(_COUNTS)) - 1])
+        distances, indices = self._nearest(stop.features, _COUNTS[-1])
         best_loss = np.inf
-        for step, count in enumerate(_COUNTS[:last], start=1):
+        for step, count in enumerate(_COUNTS, start=1):
             prediction = self._votes(distances[:, :count], indices[:, :count])
             loss = loss_of(problem.outputs, stop.target, prediction, stop.weights)
             if loss < best_loss:
@@ -203,8 +202,8 @@ class NeighborsModel(Model):
             votes += prior_votes * prior
             votes /= votes.sum(axis=1, keepdims=True)
             return votes
-        standardized = votes[:, 0] / (votes[:, 1] + prior_votes)
-        return self._outputs.restored(standardized)
+        total = votes[:, 0] + prior_votes * self._outputs.standardized_prior
+        return self._outputs.restored(total / (votes[:, 1] + prior_votes))
 
 
 def _outcomes(problem: Problem) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """What every learner here does first: set aside what cannot be learned from, and code the target.
 
 Rows of weight zero are left out, weights are scaled to mean one, classes are renumbered to those
-seen in training, and tables from which nothing can be learned get the constant model.
+seen in training, values are scaled as the objective asks, and tables from which nothing can be
+learned get the constant model.
 
 Axes: N rows, K outputs, S classes seen in training.
 """
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import LearnerError, ModelError
 from autometa.learners._base import FitContext, Model, TableShape
+from autometa.learners.objectives import coded, decoded, value_loss, weighed_for
+from autometa.metrics import Objective
 from autometa.tables._base import Features, Sample, TaskKind
+from autometa.value_scores import median
 
 # a certainty that fails costs an infinite log loss; clipped at the float's resolution, one such
 # row still outweighs hundreds
@@ -30,7 +34,8 @@ class Outputs:
     """How a learner's own outputs become the target's: seen classes, or the values' scale.
 
     `seen` are the S class codes met in training; `prior` is (S,) their weighted shares, or the
-    weighted mean of the values; `spread` is the values' weighted standard deviation.
+    weighted mean of the values, their median for absolute errors; `spread` is the values' weighted
+    standard deviation. Both are of logs if the errors are.
     """
 
     kind: TaskKind
@@ -39,6 +44,7 @@ class Outputs:
     prior: tuple[float, ...]
     spread: float
     n_rows: int
+    objective: Objective = Objective.SQUARED
 
     @property
     def n_seen(self) -> int:
@@ -46,12 +52,33 @@ class Outputs:
         return len(self.prior)
 
     def standardized(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Target values as the learner sees them: mean 0, standard deviation 1."""
-        return (values - self.prior[0]) / self.spread
+        """Target values as the learner sees them: around 0 with standard deviation 1.
+
+        Counts stay above 0 for the logarithm of their mean: they are around 1.
+        """
+        if self.objective is Objective.POISSON:
+            return values / self.prior[0]
+        return (coded(self.objective, values) - self.prior[0]) / self.spread
 
     def restored(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The inverse of `standardized`."""
-        return values * self.spread + self.prior[0]
+        """The inverse of `standardized`.
+
+        A mean of counts is at least what one row in all would make it: never 0.
+        """
+        if self.objective is Objective.POISSON:
+            return np.maximum(values, 1.0 / self.n_rows) * self.prior[0]
+        return decoded(self.objective, values * self.spread + self.prior[0])
+
+    @property
+    def standardized_prior(self) -> float:
+        """The prior of values as the learner sees it."""
+        return 1.0 if self.objective is Objective.POISSON else 0.0
+
+    def constant(self, n: int) -> NDArray[np.float64]:
+        """(n, S) shares, or (n,) values: the prior as a prediction of n rows."""
+        if self.kind.is_classification:
+            return np.tile(np.array(self.prior), (n, 1))
+        return self.restored(np.full(n, self.standardized_prior))
 
     def no_rows(self) -> NDArray[np.float64]:
         """The prediction of no rows."""
@@ -76,6 +103,7 @@ class Outputs:
             "prior": list(self.prior),
             "spread": self.spread,
             "n_rows": self.n_rows,
+            "objective": self.objective.value,
         }
 
     @classmethod
@@ -90,6 +118,7 @@ class Outputs:
                 tuple(float(share) for share in facts["prior"]),
                 float(facts["spread"]),
                 int(facts["n_rows"]),
+                Objective(facts.get("objective", Objective.SQUARED)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the model's outputs are damaged: {error}") from error
@@ -119,15 +148,33 @@ class Problem:
         )
         return is_one_outcome or not _has_varying_column(self.train.features)
 
+    @property
+    def library_units(self) -> tuple[float, float]:
+        """Factor and term that turn a library's loss on standardized stop rows into `loss_of`.
+
+        The libraries leave out of the Poisson deviance what depends on the target alone.
+        """
+        outputs, stop = self.outputs, self.stop
+        if outputs.objective is not Objective.POISSON or stop is None:
+            return outputs.spread, 0.0
+        factor = 2.0 * outputs.prior[0]  # and the library's loss of the prior is 1
+        loss = loss_of(outputs, stop.target, outputs.constant(len(stop)), stop.weights)
+        return factor, loss - factor
+
 
 def pose_problem(train: Sample, stop: Sample | None, context: FitContext) -> Problem:
-    """The problem these rows pose. Raises `LearnerError` if no row has a positive weight."""
+    """The problem these rows pose.
+
+    Raises `LearnerError` if no row has a positive weight, `OptionError` if the metric is not
+    defined for the target.
+    """
+    objective, train, stop = weighed_for(context, train, stop)
     train = _weighed(train)
     if len(train) == 0:
         raise LearnerError("no training row has a weight above zero; give some rows weight")
     kind = context.target.kind
     if not kind.is_classification:
-        outputs = _value_outputs(train)
+        outputs = _value_outputs(train, objective)
         stop = None if stop is None else _weighed(stop)
     else:
         outputs = _class_outputs(train, kind, context.target.n_outputs)
@@ -155,27 +202,30 @@ def loss_of(
     prediction: NDArray[np.float64],
     weights: NDArray[np.float64] | None,
 ) -> float:
-    """Log loss of (N, S) probabilities, or root mean squared error of (N,) values."""
+    """Log loss of (N, S) probabilities, or the objective's loss of (N,) values."""
     if outputs.kind.is_classification:
         chosen = prediction[np.arange(len(target)), target.astype(np.int64)]
         return float(
             np.average(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)), weights=weights)
         )
-    return float(np.sqrt(np.average((target - prediction) ** 2, weights=weights)))
+    return value_loss(outputs.objective, target, prediction, weights)
 
 
 class ConstantModel(Model):
-    """Predicts the training rows' class shares, or their mean, whatever the row."""
+    """Predicts the training rows' class shares, or their mean or median, whatever the row.
+
+    It is what other learners fit where nothing can be learned; the baseline of a study, which is
+    fitted to the metric, is `constant.BaselineModel`.
+    """
 
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
 
     def predict(self, features: Features) -> NDArray[np.float64]:
         """The same row, or value, N times."""
-        prior = np.array(self._outputs.prior)
-        if self._outputs.kind.is_classification:
-            return self._outputs.expanded(np.tile(prior, (len(features), 1)))
-        return np.full(len(features), prior[0])
+        constant = self._outputs.constant(len(features))
+        is_class = self._outputs.kind.is_classification
+        return self._outputs.expanded(constant) if is_class else constant
 
     def save(self, folder: Path) -> None:
         """Write the outputs alone."""
@@ -198,13 +248,7 @@ def constant_model(problem: Problem) -> ConstantModel:
     """The constant model of a hopeless problem, its one point reported."""
     if problem.stop is not None:
         outputs, stop = problem.outputs, problem.stop
-        prior = np.array(outputs.prior)
-        prediction = (
-            np.tile(prior, (len(stop), 1))
-            if outputs.kind.is_classification
-            else np.full(len(stop), prior[0])
-        )
-        loss = loss_of(outputs, stop.target, prediction, stop.weights)
+        loss = loss_of(outputs, stop.target, outputs.constant(len(stop)), stop.weights)
         problem.context.monitor.report(1, loss)
     return ConstantModel(problem.outputs)
 
@@ -233,10 +277,17 @@ def _class_outputs(train: Sample, kind: TaskKind, n_outputs: int) -> Outputs:
     )
 
 
-def _value_outputs(train: Sample) -> Outputs:
-    mean = float(np.average(train.target, weights=train.weights))
-    variance = float(np.average((train.target - mean) ** 2, weights=train.weights))
-    return Outputs(TaskKind.REGRESSION, 1, (), (mean,), float(np.sqrt(variance)), len(train))
+def _value_outputs(train: Sample, objective: Objective) -> Outputs:
+    values = coded(objective, train.target.astype(np.float64))
+    # of equal values the mean may miss by a rounding, which would pass for a spread
+    is_one = values.min() == values.max()
+    mean = float(values[0] if is_one else np.average(values, weights=train.weights))
+    variance = float(np.average((values - mean) ** 2, weights=train.weights))
+    center = mean
+    if objective is Objective.ABSOLUTE:
+        center = median(values, np.ones(len(train)) if train.weights is None else train.weights)
+    spread = float(np.sqrt(variance))
+    return Outputs(TaskKind.REGRESSION, 1, (), (center,), spread, len(train), objective)
 
 
 def _has_varying_column(features: Features) -> bool:

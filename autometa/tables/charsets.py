@@ -51,13 +51,13 @@ def _marked_encoding(data: bytes) -> str | None:
 def _decode_as(data: bytes, name: str, encoding: str) -> str:
     try:
         return data.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise OptionError(
-            f"unknown encoding {encoding!r}; use one such as utf-8, utf-16, cp1252 or shift_jis"
-        ) from error
     except UnicodeDecodeError as error:
         raise TableError(
             f"{name} is not {encoding}: byte {error.start:,} cannot be read; name its --encoding"
+        ) from error
+    except (LookupError, ValueError) as error:  # Python has names that decode nothing
+        raise OptionError(
+            f"unknown encoding {encoding!r}; use one such as utf-8, utf-16, cp1252 or shift_jis"
         ) from error
 
 

@@ -25,7 +25,8 @@ MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zstandard"),
 )
 SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst", ".zstd")
-DAMAGE = (OSError, EOFError, ValueError)  # what the unpackers raise beside their own errors
+# what the unpackers raise beside their own errors, also for methods they do not know
+DAMAGE = (OSError, EOFError, ValueError, NotImplementedError)
 MAX_LAYERS = 3  # a .csv.gz inside a .zip is met; deeper nests are mistakes or traps
 NO_CELL = "\x1f"  # ASCII's unit separator: in no text table
 

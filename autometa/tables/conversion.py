@@ -38,7 +38,7 @@ def convert(
 ) -> pl.Series:
     """The cells typed for `kind`."""
     if is_nested(series.dtype):
-        return pl.Series(series.name, [None] * len(series), dtype=pl.String)
+        series = pl.Series(series.name, [None] * len(series), dtype=pl.String)
     if kind is Kind.NUMBER:
         return to_numbers(series, number or PLAIN)
     if kind is Kind.BOOLEAN:
@@ -82,7 +82,8 @@ def to_dates(series: pl.Series, date_format: DateFormat) -> pl.Series:
     """Datetime("us") without a zone, in UTC; a time of day counts from 1970-01-01."""
     text = as_text(series)
     if text is not None:
-        return parse_dates(text, date_format)
+        is_number = date_format.pattern == "%Y%m%d"
+        return parse_dates(text.str.replace(r"\.0+$", "") if is_number else text, date_format)
     dtype = series.dtype
     if isinstance(dtype, pl.Datetime):
         moments = series.dt.convert_time_zone("UTC") if dtype.time_zone else series
@@ -92,8 +93,8 @@ def to_dates(series: pl.Series, date_format: DateFormat) -> pl.Series:
     if dtype == pl.Time:
         microseconds = series.cast(pl.Int64) // 1000  # polars keeps times of day in nanoseconds
         return microseconds.cast(pl.Datetime("us"))
-    if dtype.is_integer():  # 20240131
-        return parse_dates(series.cast(pl.String), date_format)
+    if dtype.is_integer() or dtype.is_float():  # 20240131, or 20240131.0 where cells are missing
+        return parse_dates(_print_numbers(to_numbers(series)), date_format)
     return pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us"))
 
 
@@ -103,6 +104,8 @@ def to_labels(series: pl.Series, number_format: NumberFormat | None = None) -> p
     if text is None:
         if series.dtype == pl.Boolean:
             return series.cast(pl.String).str.to_titlecase()  # as Python prints them
+        if series.dtype == pl.Duration:
+            return _print_numbers(to_numbers(series))
         if not series.dtype.is_float() and not series.dtype.is_decimal():
             return series.cast(pl.String)
         return _print_numbers(to_numbers(series))

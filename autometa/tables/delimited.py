@@ -9,7 +9,14 @@ from dataclasses import replace
 import polars as pl
 
 from autometa.errors import TableError
-from autometa.tables.dialects import BLANKS, Dialect, sniff, squeeze_blanks
+from autometa.tables.dialects import (
+    BLANKS,
+    Dialect,
+    cells_of_any_length,
+    numbered_rows,
+    sniff,
+    squeeze_blanks,
+)
 from autometa.tables.naming import mend_names
 from autometa.tables.wording import counted
 
@@ -17,37 +24,50 @@ MAX_RAGGED_SHARE = 0.5  # if most rows do not have the header's width the delimi
 N_LINES_SHOWN = 3
 
 
+@cells_of_any_length()
 def read_delimited(
     text: str,
     name: str,
     delimiter: str | None = None,
     quote: str | None = None,
     has_header: bool | None = None,
+    *,
+    keeps_empty_rows: bool = False,
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Every cell as written, null where empty. Raises `TableError` if it is no table."""
-    if "\r" in text:  # line ends of Windows, of old Macs, or of several systems in one file
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise TableError(f"{name} is empty; give a table with a header and rows")
+    """Every cell as written, null where empty. Raises `TableError` if it is no table.
+
+    Rows without a cell are skipped or, but for blank lines at the end, kept.
+    """
+    text = _with_plain_line_ends(text, name)
     dialect = sniff(text, delimiter, quote, has_header)
     text, notes = _cut_preamble(text, dialect)
+    if keeps_empty_rows:
+        text = text.rstrip(" \n") + "\n"
     text = squeeze_blanks(text) if dialect.delimiter == BLANKS else _widen_first_row(text, dialect)
-    dialect, frame, has_long_rows = _read_cells(text, name, dialect)
+    read, frame, has_long_rows = _read_cells(text, name, dialect)
     if has_long_rows or frame[:, -1].null_count():
-        notes += _describe_ragged_rows(text, name, dialect)
-    if dialect.quote is None:
+        notes += _describe_ragged_rows(text, name, read)
+    if read.quote != dialect.quote:
         notes += ("quotes are not closed, so they were read as ordinary characters",)
     names: list[object] = [f"column_{place}" for place in range(frame.width)]
     if dialect.has_header:
         names = list(frame.row(0))
         frame = frame.slice(1)
     frame, named = _name(frame, names)
-    frame, n_empty = _without_empty_rows(frame)
-    if n_empty:
-        named += (f"{counted(n_empty, 'empty row')} skipped",)
+    frame, emptied = _mend_empty_rows(frame, is_kept=keeps_empty_rows)
+    named += emptied
     if not dialect.has_header and has_header is None:
         named += ("the first row looks like data, so columns are called column_0, column_1, ...",)
     return frame, notes + named
+
+
+def _with_plain_line_ends(text: str, name: str) -> str:
+    """The text with the line ends of one system, from its first line that is not empty."""
+    if "\r" in text:  # line ends of Windows, of old Macs, or of several systems in one file
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise TableError(f"{name} is empty; give a table with a header and rows")
+    return text.lstrip("\n")
 
 
 def _cut_preamble(text: str, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
@@ -64,7 +84,7 @@ def _cut_preamble(text: str, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
 def _widen_first_row(text: str, dialect: Dialect) -> str:
     """Give the first row as many cells as the table has: polars counts columns there."""
     first, _, rest = text.lstrip("\n").partition("\n")
-    row = next(csv.reader([first], delimiter=dialect.delimiter, quotechar=dialect.quote or '"'))
+    row, _ = next(numbered_rows([first], dialect.delimiter, dialect.quote))
     padding = dialect.delimiter * max(0, dialect.width - len(row))
     if not padding:
         return text
@@ -111,14 +131,12 @@ def _has_open_lines(text: str, quote: str) -> bool:
 
 def _read_rows(text: str, dialect: Dialect) -> list[list[str]] | None:
     """The rows by Python's slower reader, None if a quote is never closed."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        strict=True,
-    )
+    lines = io.StringIO(text, newline="")
     try:
-        return list(reader)
+        return [
+            row
+            for row, _ in numbered_rows(lines, dialect.delimiter, dialect.quote, is_strict=True)
+        ]
     except csv.Error:
         return None
 
@@ -188,18 +206,12 @@ def _row_widths(text: str, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
 
 
 def _row_widths_by_rows(text: str, dialect: Dialect) -> tuple[pl.Series, pl.Series]:
-    reader = csv.reader(
-        io.StringIO(text), delimiter=dialect.delimiter, quotechar=dialect.quote or '"'
-    )
     widths: list[int] = []
     ends: list[int] = []
-    try:
-        for row in reader:
-            if row:
-                widths.append(len(row))
-                ends.append(reader.line_num)
-    except csv.Error:  # a cell longer than the module allows: no verdict from there on
-        pass
+    for row, end in numbered_rows(io.StringIO(text), dialect.delimiter, dialect.quote):
+        if row:
+            widths.append(len(row))
+            ends.append(end)
     return pl.Series(widths, dtype=pl.Int64), pl.Series(ends, dtype=pl.Int64)
 
 
@@ -220,7 +232,14 @@ def _name(frame: pl.DataFrame, names: list[object]) -> tuple[pl.DataFrame, tuple
     return pl.DataFrame(chosen), notes
 
 
-def _without_empty_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def _mend_empty_rows(
+    frame: pl.DataFrame, *, is_kept: bool
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Drop the rows without a cell if they are not kept, and say how many there are."""
     is_empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     n_empty = int(is_empty.sum())
-    return (frame.filter(~is_empty), n_empty) if n_empty else (frame, 0)
+    if not n_empty:
+        return frame, ()
+    if is_kept:
+        return frame, (f"{counted(n_empty, 'empty row')} kept: every cell counts as missing",)
+    return frame.filter(~is_empty), (f"{counted(n_empty, 'empty row')} skipped",)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -20,6 +21,7 @@ N_SNIFFED_CHARS = 1 << 18
 N_SNIFFED_LINES = 400
 MAX_PREAMBLE = 20  # lines above a table: titles, comments, "sep=;"
 N_VOTERS = 100  # columns asked whether the first row names them
+MAX_CELL_CHARS = 2**31 - 1  # the most that Python's reader can be told on every system
 MIN_CONSISTENT = 0.8  # share of lines that have the most common number of cells
 
 
@@ -49,20 +51,53 @@ class _Reading:
     consistency: float
 
 
+@contextmanager
+def cells_of_any_length() -> Generator[None]:
+    """Lift the limit of Python's reader, which is the process's own, for a while."""
+    limit = csv.field_size_limit(MAX_CELL_CHARS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def numbered_rows(
+    lines: Iterable[str], delimiter: str, quote: str | None, *, is_strict: bool = False
+) -> Iterator[tuple[list[str], int]]:
+    """Each row with the number of the line it ends on, by Python's slow but patient reader.
+
+    Raises `csv.Error` for quotes that are never closed if it is strict.
+    """
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quotechar=quote,
+        quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
+        strict=is_strict,
+    )
+    for row in reader:
+        yield row, reader.line_num
+
+
 def sniff(
     text: str,
     delimiter: str | None = None,
     quote: str | None = None,
     has_header: bool | None = None,
 ) -> Dialect:
-    """Find the form of a text table from its first lines; what is given is taken as given."""
+    """Find the form of a text table from its first lines; what is given is taken as given.
+
+    A `quote` of "" is none.
+    """
     lines = _sample_lines(text)
-    first = lines[0].strip().lower() if lines else ""
+    first = lines[0].strip(" ").lower() if lines else ""
     names_delimiter = re.fullmatch(r"sep=.", first) is not None  # Excel's own line
     if delimiter is None and names_delimiter:
         delimiter = first[-1]
     delimiter = _checked(delimiter, "delimiter")
-    quote = _checked(quote, "quote") or _find_quote(lines)
+    quote = None if quote == "" else _checked(quote, "quote") or _find_quote(lines)
+    if delimiter is not None and delimiter == quote:
+        raise OptionError(f"the delimiter and the quote cannot both be {quote!r}")
     reading = _choose_reading(lines, quote, delimiter)
     start = 1 if names_delimiter else _first_row(reading)
     is_short = start == 1 and not names_delimiter
@@ -72,7 +107,7 @@ def sniff(
     n_skipped = reading.ends[start - 1] if start else 0
     table = reading.rows[start:]
     if has_header is None:
-        has_header = has_row_names or _looks_like_header(table)
+        has_header = has_row_names or not table or _looks_like_header(table)
     width = reading.width
     return Dialect(reading.delimiter, quote, n_skipped, width, has_header, has_row_names)
 
@@ -86,7 +121,7 @@ def _checked(mark: str | None, option: str) -> str | None:
     if mark is None:
         return None
     mark = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " "}.get(mark, mark)
-    if len(mark) != 1 or ord(mark) > 127:  # the reader works on bytes
+    if len(mark) != 1 or ord(mark) > 127 or mark in "\r\n":  # the reader works on bytes
         raise OptionError(f"the {option} must be one plain character such as ',', not {mark!r}")
     return mark
 
@@ -106,7 +141,7 @@ def _find_quote(lines: Sequence[str]) -> str:
     return "'" if '"' not in joined and len(around) > len(lines) / 2 else '"'
 
 
-def _choose_reading(lines: list[str], quote: str, delimiter: str | None) -> _Reading:
+def _choose_reading(lines: list[str], quote: str | None, delimiter: str | None) -> _Reading:
     if delimiter is not None:
         return _read_with(lines, delimiter, quote)
     readings = [_read_with(lines, mark, quote) for mark in DELIMITERS]
@@ -136,17 +171,13 @@ def _is_numeric(reading: _Reading) -> bool:
     return len(cells) > 0 and values.null_count() < len(cells) / 2
 
 
-def _read_with(lines: list[str], delimiter: str, quote: str) -> _Reading:
-    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, quotechar=quote)
+def _read_with(lines: list[str], delimiter: str, quote: str | None) -> _Reading:
     rows: list[list[str]] = []
     ends: list[int] = []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                ends.append(reader.line_num)
-    except csv.Error:  # a cell beyond the module's limit, from a quote that is never closed
-        rows, ends = [[line] for line in lines], list(range(1, len(lines) + 1))
+    for row, end in numbered_rows((line + "\n" for line in lines), delimiter, quote):
+        if row:
+            rows.append(row)
+            ends.append(end)
     if not rows:
         return _Reading(delimiter, [[""]], [1], 1, 0.0)
     counts = Counter(len(row) for row in rows)

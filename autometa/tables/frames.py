@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import TableError
 
+NO_CELLS = (str, bytes, set, frozenset, Mapping)  # they have a length, but no cells in order
 FRAMES = "a polars, pandas or pyarrow frame, a 2-D numpy array or a dict of columns"
 
 
@@ -25,15 +26,18 @@ def frame_of(source: object) -> tuple[pl.DataFrame, list[object]]:
     if isinstance(source, pl.DataFrame):
         return source, list(source.columns)
     if isinstance(source, np.ndarray):
-        return _frame_of_array(source)
+        # a column of a matrix is a matrix again, without end
+        return _frame_of_array(np.asarray(source) if isinstance(source, np.matrix) else source)
     if isinstance(source, Mapping):
-        return _frame_of_columns(list(source), list(source.values()))
+        return _frame_of_columns(list(source), _plain_columns(list(source.values())))
     if isinstance(source, list):
         frame = frame_of_records(source, "the list")
         return frame, list(frame.columns)
-    if type(source).__module__.split(".")[0] == "pandas" and hasattr(source, "iloc"):
-        return _frame_of_pandas(source)
-    return _frame_of_native(source)
+    return _frame_of_library(source)
+
+
+def _is_of(value: object, library: str) -> bool:
+    return type(value).__module__.split(".")[0] == library
 
 
 def frame_of_records(records: object, name: str) -> pl.DataFrame:
@@ -46,9 +50,7 @@ def frame_of_records(records: object, name: str) -> pl.DataFrame:
 
 def _columns_of_records(records: object, name: str) -> tuple[list[str], list[list[object]]]:
     if isinstance(records, Mapping):
-        columns = list(records.values())
-        if columns and all(isinstance(column, Mapping) for column in columns):
-            columns = [list(column.values()) for column in columns]  # pandas' own layout
+        columns = _plain_columns(list(records.values()))
         if columns and all(isinstance(column, list) for column in columns):
             return [str(key) for key in records], columns
     if isinstance(records, list) and records:
@@ -58,6 +60,14 @@ def _columns_of_records(records: object, name: str) -> tuple[list[str], list[lis
         if all(isinstance(record, list) for record in records):
             return _columns_of_rows(records, name)
     raise TableError(f'{name} should be a list of records such as {{"a": 1, "b": 2}}; it is not')
+
+
+def _plain_columns(columns: list[Any]) -> list[Any]:
+    """The columns as lists of cells, also where pandas wrote them as a cell for each row name."""
+    if columns and all(isinstance(column, Mapping) for column in columns):
+        names = list(dict.fromkeys(name for column in columns for name in column))
+        return [[column.get(name) for name in names] for column in columns]
+    return columns
 
 
 def _columns_of_rows(
@@ -79,8 +89,6 @@ def _frame_of_array(array: NDArray[Any]) -> tuple[pl.DataFrame, list[object]]:
         raise TableError(
             f"an array must have two dimensions, rows and columns; this one has {array.ndim}"
         )
-    if array.dtype.kind == "c":
-        raise TableError("complex numbers cannot be learned from; split them into two columns")
     names: list[object] = [f"column_{place}" for place in range(array.shape[1])]
     return _frame_of_columns(names, [array[:, place] for place in range(array.shape[1])])
 
@@ -115,7 +123,11 @@ def _label(value: object) -> str:
     return str(int(value)) if is_whole and isinstance(value, float) else str(value)
 
 
-def _frame_of_native(source: Any) -> tuple[pl.DataFrame, list[object]]:
+def _frame_of_library(source: Any) -> tuple[pl.DataFrame, list[object]]:
+    if _is_of(source, "pandas") and hasattr(source, "iloc"):
+        return _frame_of_pandas(source)
+    if _is_of(source, "pyarrow") and hasattr(source, "columns"):  # names may come twice
+        return _frame_of_columns(list(source.schema.names), list(source.columns))
     try:
         frame: Any = nw.from_native(source, eager_only=True)
     except TypeError as error:
@@ -126,8 +138,11 @@ def _frame_of_native(source: Any) -> tuple[pl.DataFrame, list[object]]:
 def _frame_of_columns(
     names: Sequence[object], columns: Sequence[Any]
 ) -> tuple[pl.DataFrame, list[object]]:
-    lengths = [len(column) if hasattr(column, "__len__") else -1 for column in columns]
-    if not lengths or min(lengths) < 0 or any(isinstance(column, str) for column in columns):
+    lengths = [
+        len(column) if hasattr(column, "__len__") and not isinstance(column, NO_CELLS) else -1
+        for column in columns
+    ]
+    if not lengths or min(lengths) < 0:
         raise TableError(f"the columns are no lists of cells; give {FRAMES}")
     if min(lengths) != max(lengths):
         raise TableError(
@@ -139,13 +154,22 @@ def _frame_of_columns(
 
 def _series_of(name: str, column: Any) -> pl.Series:
     """The cells typed if they are of one type, else as text: a mixed column is mostly text."""
+    if getattr(getattr(column, "dtype", None), "kind", None) == "c":
+        raise TableError("complex numbers cannot be learned from; split them into two columns")
     try:
-        if type(column).__module__.split(".")[0] == "pandas":
-            column = nw.from_native(column, series_only=True).to_polars()
-        series = pl.Series(name, column, strict=True)
+        series = _typed_series(name, column)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError, ArithmeticError):
         return _text_series(name, column)
-    return _text_series(name, column) if series.dtype == pl.Object else series
+    is_foreign = isinstance(series.dtype, pl.Object | pl.BaseExtension)
+    return _text_series(name, column) if is_foreign else series
+
+
+def _typed_series(name: str, column: Any) -> pl.Series:
+    if _is_of(column, "pandas"):
+        return pl.Series(name, nw.from_native(column, series_only=True).to_polars(), strict=True)
+    if _is_of(column, "pyarrow"):
+        return pl.Series(name, pl.from_arrow(column), strict=True)
+    return pl.Series(name, column, strict=True)
 
 
 def _text_series(name: str, column: Any) -> pl.Series:

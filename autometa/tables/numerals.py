@@ -61,6 +61,18 @@ def infer_number_format(text: pl.Series, decimal: str | None = None) -> NumberFo
     return max(candidates, key=lambda candidate: _n_fitting(sample, candidate))
 
 
+def format_with(text: pl.Series, decimal: str, like: NumberFormat) -> NumberFormat:
+    """The format with this decimal mark that most cells fit; what cannot be told is as in `like`.
+
+    It has a thousands mark: such a format reads all that one without it does.
+    """
+    marks = COMMA_FORMATS if decimal == "," else POINT_FORMATS
+    grouped = sorted((mark[1] for mark in marks if mark[1]), key=lambda it: it != like.thousands)
+    cells = sample_cells(text)
+    candidates = [NumberFormat(decimal, thousands, like.unit) for thousands in grouped]
+    return max(candidates, key=lambda candidate: _n_fitting(cells, candidate))
+
+
 def sample_cells(text: pl.Series) -> pl.Series:
     """About `N_SAMPLED` cells that are not missing, from all over the column."""
     cells = text.drop_nulls()
@@ -73,8 +85,6 @@ def infer_decimal(frame: pl.DataFrame) -> str | None:
     Only cells that can be read in one way count: "3,14" or "0,123" but not "1,234".
     """
     texts = frame.select(selectors.string()).head(N_SAMPLED)
-    if not texts.width:
-        return None
     if not texts.width:
         return None
     n_comma, n_point = (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from autometa.errors import OptionError, TableError
 from autometa.tables._base import Kind, TaskKind
 from autometa.tables.conversion import convert
+from autometa.tables.decimals import reread
 from autometa.tables.kinds import ASKED, COUNTS_ROWS, column_as, infer_column
 from autometa.tables.numerals import PLAIN, cast_plain_numbers, infer_decimal
 from autometa.tables.reading import RawTable
@@ -122,6 +123,8 @@ def prepare_like(raw: RawTable, schema: Schema, *, needs_target: bool) -> Prepar
     dropped, counted and said: no model can be right on them.
     """
     frame, notes = raw.frame, raw.notes
+    schema, reread_notes = reread(schema, frame, raw.decimal)
+    notes += reread_notes
     target = None
     if needs_target:
         frame, target, dropped = _split_target(frame, schema)

@@ -13,16 +13,20 @@ from autometa.tables.charsets import decode
 from autometa.tables.compression import decompress, plain_name
 from autometa.tables.containers import container_format, read_container
 from autometa.tables.delimited import read_delimited
+from autometa.tables.formats import DELIMITERS, FORMATS
 from autometa.tables.frames import frame_of
 from autometa.tables.naming import mend_names
 
-FORMATS = ("csv", "parquet", "arrow", "json", "excel")
 STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a file is written; what is None is found. `decimal` is "." or ","."""
+    """How a file is written; what is None is found. `decimal` is "." or ",".
+
+    `quote` is "" where no character quotes. With `keeps_empty_rows`, as predictions need it, rows
+    without a cell stay where they are, blank lines between rows among them.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
@@ -30,6 +34,7 @@ class ReadOptions:
     decimal: str | None = None
     has_header: bool | None = None
     file_format: str | None = None
+    keeps_empty_rows: bool = False
 
     def __post_init__(self) -> None:
         """Raise `OptionError` for what no file can be."""
@@ -76,7 +81,7 @@ def _bytes_of(source: str | Path) -> tuple[bytes, str]:
     path = Path(source).expanduser()
     try:
         return path.read_bytes(), path.name
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # no path has a zero byte
         raise TableError(f"there is no file {str(source)!r}; check its path") from error
     except IsADirectoryError as error:
         raise TableError(f"{str(source)!r} is a folder; give one file in it") from error
@@ -90,16 +95,31 @@ def _read_bytes(data: bytes, name: str, options: ReadOptions) -> RawTable:
     if not data.strip():
         raise TableError(f"{name} is empty; give a table with a header and rows")
     data, inner = decompress(data, name)
-    file_format = options.file_format or container_format(data, Path(inner).suffix)
+    named = FORMATS.get(options.file_format or "")
+    file_format = named or container_format(data, Path(inner).suffix) or "csv"
     title = Path(plain_name(inner)).stem or name
-    if file_format not in (None, "csv"):
-        frame, notes = read_container(data, name, str(file_format))
+    if file_format != "csv":
+        is_kept = options.keeps_empty_rows
+        frame, notes = read_container(data, name, file_format, keeps_empty_rows=is_kept)
         mended, renamed = mend_names(frame.columns)
         frame = pl.DataFrame([frame[:, i].alias(column) for i, column in enumerate(mended)])
         return RawTable(frame, title, notes + renamed, options.decimal)
+    return _read_text(data, name, title, options)
+
+
+def _read_text(data: bytes, name: str, title: str, options: ReadOptions) -> RawTable:
     text, notes = decode(data, name, options.encoding)
-    frame, found = read_delimited(text, name, options.delimiter, options.quote, options.has_header)
-    if frame.height and all(_is_blank(column) for column in frame):
+    told = DELIMITERS.get(options.file_format or "")
+    frame, found = read_delimited(
+        text,
+        name,
+        told if options.delimiter is None else options.delimiter,
+        options.quote,
+        options.has_header,
+        keeps_empty_rows=options.keeps_empty_rows,
+    )
+    is_kept = options.keeps_empty_rows
+    if frame.height and not is_kept and all(_is_blank(column) for column in frame):
         raise TableError(f"{name} has a header and only blank rows; give a table with data")
     return RawTable(frame, title, notes + found, options.decimal)
 

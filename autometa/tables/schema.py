@@ -115,9 +115,11 @@ def _check_cells(series: pl.Series, typed: pl.Series, column: Column) -> str:
     cell = shortened(series[row])
     n_understood = len(typed) - typed.null_count()
     if n > n_understood and column.kind is not Kind.BOOLEAN:
+        has_marks = column.kind is Kind.NUMBER and "," in cell  # 1,234 may be 1234 or 1.234
         raise TableError(
             f"column {column.name!r} should hold a {column.kind} in each row, but row {row + 1} "
             f"holds {cell}; check that it is the column the model was trained on"
+            f"{', or name the --decimal sign' if has_marks else ''}"
         )
     return (
         f"column {column.name!r}: {counted(n, 'cell')} that cannot be a {column.kind} (such as "

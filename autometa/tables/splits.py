@@ -31,7 +31,7 @@ _FOLDS_BY_ROWS = ((250, 5, 2), (1_500, 8, 1), (10_000, 5, 1), (30_000, 3, 1))
 TIME_FOLDS = 4
 _FINAL = 1_000_000  # beside the repeats' numbers, in seeds
 # Seconds of one fit, measured for 300 rounds of LightGBM with one thread: 0.2 at 10,000 cells, 0.6
-# at 200,000, 4.2 at 2 million
+# at 200,000, 4.2 at 2 million; with more than two classes a round is as many trees
 _FIT_S, _FIT_S_A_CELL = 0.15, 2.5e-6
 _FITS_OF_ALL_FOLDS = 12  # a search of fewer whole trials than this finds little
 _MIN_HOLDOUT_ROWS = 1_000  # a holdout of fewer rows scores by luck
@@ -140,7 +140,9 @@ def _choose_folds(table: Table, budget_s: float | None) -> tuple[int, int]:
     suited = [(folds, repeats) for limit, folds, repeats in _FOLDS_BY_ROWS if n <= limit]
     n_folds, n_repeats = suited[0] if suited else (1, 1)
     if budget_s is not None and n_folds > 1:
-        fit_s = _FIT_S + _FIT_S_A_CELL * n * max(1, table.frame.width)
+        n_classes = table.schema.target.n_outputs
+        n_trees = n_classes if n_classes > 2 else 1
+        fit_s = _FIT_S + _FIT_S_A_CELL * n * max(1, table.frame.width) * n_trees
         affordable = int(budget_s / (_FITS_OF_ALL_FOLDS * fit_s))
         least = 1 if n >= _MIN_HOLDOUT_ROWS else 3
         if affordable < n_folds * n_repeats:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+import polars as pl
+
 MAX_CHARS = 40  # of a name or a cell in a message: a few of them still fit a line
 
 
@@ -15,7 +17,7 @@ def counted(n: int, word: str) -> str:
 
 def shortened(cell: object) -> str:
     """A cell as Python writes it, on one line and cut where it is long."""
-    text = repr(cell)
+    text = repr(cell.to_list() if isinstance(cell, pl.Series) else cell)
     return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 3]}..."
 
 

@@ -1,8 +1,8 @@
 """The project's measured tables, each remade by one module: `autometa bench NAME`.
 
-A benchmark is a module here with a `main()` that reads its own options from `sys.argv` (so that
-`python -m` runs it as well), takes `--json`, prints its table on stdout and says on stderr how far
-it is.
+A benchmark is a module, here or in a folder, with a `main()` that reads its own options from
+`sys.argv` (so that `python -m` runs it as well), takes `--json`, prints its table on stdout and
+says on stderr how far it is. Modules that begin with `_` are parts of benchmarks.
 """
 
 from __future__ import annotations
@@ -10,24 +10,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from autometa.errors import OptionError
 
 
 def benchmark_names() -> list[str]:
     """The names `autometa bench` takes."""
-    return sorted(info.name for info in iter_modules(__path__) if not info.name.startswith("_"))
+    return sorted(_modules())
 
 
 def run_benchmark(name: str, arguments: Sequence[str]) -> None:
     """Run the benchmark of this name with its own options. Raises `OptionError` for others."""
-    if name not in benchmark_names():
-        known = ", ".join(benchmark_names()) or "none"
+    modules = _modules()
+    if name not in modules:
+        known = ", ".join(sorted(modules)) or "none"
         raise OptionError(f"there is no benchmark {name!r}; there are: {known}")
     before = sys.argv
     sys.argv = [f"autometa bench {name}", *arguments]
     try:
-        import_module(f"{__name__}.{name}").main()
+        import_module(modules[name]).main()
     finally:
         sys.argv = before
+
+
+def _modules() -> dict[str, str]:
+    """The module of each benchmark, by the benchmark's name."""
+    found = [info.name for info in walk_packages(__path__, f"{__name__}.") if not info.ispkg]
+    named = {module.rpartition(".")[2]: module for module in found}
+    return {name: module for name, module in named.items() if not name.startswith("_")}

@@ -34,8 +34,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from autometa._version import __version__
+from autometa.class_scores import log_loss
 from autometa.errors import OptionError
-from autometa.metrics import log_loss, root_mean_squared_error
 from autometa.studies.benchmarks._tables import (
     HALVES,
     BenchTable,
@@ -44,6 +44,7 @@ from autometa.studies.benchmarks._tables import (
     split_table,
 )
 from autometa.studies.worker import ENVIRONMENT
+from autometa.value_scores import root_mean_squared_error
 
 OURS = "autometa"
 NETWORK = "network"

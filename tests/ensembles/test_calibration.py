@@ -76,3 +76,33 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.tile([0.9, 0.1], (4, 1))
     assert expected_calibration_error(probabilities, np.array([0, 0, 0, 1])) == pytest.approx(0.15)
     assert expected_calibration_error(np.eye(2), np.array([0, 1])) == 0
+
+
+def test_calibration_error_counts_weights() -> None:
+    """With a weight of three on the wrong row, half of the weight is right: off by 0.4."""
+    probabilities, target = np.tile([0.9, 0.1], (4, 1)), np.array([0, 0, 0, 1])
+    error = expected_calibration_error(probabilities, target, np.array([1.0, 1.0, 1.0, 3.0]))
+    assert error == pytest.approx(0.4)
+    twice = expected_calibration_error(np.repeat(probabilities, 2, 0), np.repeat(target, 2))
+    assert expected_calibration_error(probabilities, target, np.full(4, 2.0)) == twice
+
+
+def test_copies_of_rows_prove_nothing() -> None:
+    """A temperature that fits the luck of few rows looks real on copies not known as groups."""
+    n_found = {"rows": 0, "groups": 0}
+    for seed in range(20):
+        probabilities, target = draw(30, seed)
+        many = np.repeat(probabilities, 30, axis=0), np.repeat(target, 30)
+        n_found["rows"] += fit_temperature(*many) != 1.0
+        groups = np.repeat(np.arange(30), 30)
+        n_found["groups"] += fit_temperature(*many, groups=groups) != 1.0
+    assert n_found["rows"] >= 6
+    assert n_found["groups"] <= 1
+
+
+def test_groups_of_one_row_are_rows() -> None:
+    """Where every row is its own group the temperature is that of rows, to the bit."""
+    probabilities, target = draw(400, 2)
+    sharp = apply_temperature(probabilities, 0.4)
+    assert fit_temperature(sharp, target, groups=np.arange(400)) == fit_temperature(sharp, target)
+    assert fit_temperature(sharp, target, groups=np.zeros(400, np.int64)) == 1.0

@@ -159,3 +159,25 @@ def test_many_rows_are_all_predicted() -> None:
     pool = draw_values(crossfit.MAX_ROWS * 3 // 2, 4, 0)
     in_sample, honest = losses(pool, 0)
     assert honest == pytest.approx(in_sample, rel=0.01)
+
+
+def test_groups_reach_the_guards() -> None:
+    """Models that know groups lose to the baseline, and copies of rows prove no temperature."""
+    groups = np.repeat(np.arange(12), 10)
+    n_kept = n_tempered = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        lucky = [rng.normal(scale=0.7, size=12)[groups] for _ in range(30)]
+        target = rng.normal(size=12)[groups] + 0.1 * rng.normal(size=120)
+        families = ["a"] * 30 + ["constant"]
+        pool = Pool([*lucky, np.zeros(120)], families, target, RMSE, None, 30, groups)
+        n_kept += fit_blend(pool, np.arange(120), max_members=25, seed=seed).shares[30] == 1
+        many = np.repeat(np.arange(20), 50)
+        sure = rng.uniform(0.05, 0.95, 20)
+        drawn = (rng.random(20) < sure).astype(np.int64)[many]
+        probabilities = np.stack([1 - sure, sure], axis=1)[many]
+        copies = Pool([probabilities], ["a"], drawn, LOG_LOSS, groups=many)
+        blend = fit_blend(copies, np.arange(1000), max_members=25, seed=seed)
+        n_tempered += blend.temperature != 1.0
+    assert n_kept >= 4
+    assert n_tempered <= 1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autometa.ensembles.blends import AnyBlends, make_blends
-from autometa.ensembles.selection import select_ensemble
+from autometa.ensembles.selection import _halves, select_ensemble
 from autometa.errors import LearnerError
 from autometa.metrics import find_metric
 from autometa.tables._base import TaskKind
@@ -154,3 +154,35 @@ def test_a_tie_with_the_baseline_goes_to_the_models() -> None:
         [model, baseline], target.astype(np.int64), accuracy, seed=0, baseline=1
     )
     assert chosen.weights.tolist() == [1, 0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 6), min_size=4, max_size=60), st.integers(0, 1000))
+def test_halves_keep_groups_whole(groups: list[int], seed: int) -> None:
+    """Halves hold every row once and share no group; a single group is not halved."""
+    groups_of = np.array(groups)
+    first, second = _halves(len(groups), groups_of, np.random.default_rng(seed))
+    if len(set(groups)) == 1:
+        assert len(first) == len(second) == 0
+        return
+    assert sorted([*first.tolist(), *second.tolist()]) == list(range(len(groups)))
+    assert len(first)
+    assert len(second)
+    assert not set(groups_of[first]) & set(groups_of[second])
+
+
+def test_luck_of_groups_does_not_get_past_the_guard() -> None:
+    """Models that know groups, not rows, lose to the baseline where groups are held out whole."""
+    rmse, groups = find_metric("rmse", TaskKind.REGRESSION), np.repeat(np.arange(12), 10)
+    n_kept = {"rows": 0, "groups": 0}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        target = rng.normal(size=12)[groups] + 0.1 * rng.normal(size=120)
+        lucky = [rng.normal(scale=0.7, size=12)[groups] for _ in range(30)]
+        for name, known in (("rows", None), ("groups", groups)):
+            chosen = select_ensemble(
+                [*lucky, np.zeros(120)], target, rmse, seed=seed, baseline=30, groups=known
+            )
+            n_kept[name] += chosen.weights[30] == 1
+    assert n_kept["rows"] == 0
+    assert n_kept["groups"] >= 6

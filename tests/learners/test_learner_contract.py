@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from autometa.errors import OptionError
 from autometa.learners import available_learners, find_learner
-from autometa.learners._base import (
-    FitContext,
-    Learner,
-    Model,
-    TableShape,
-    TrialPruned,
-    joined,
-)
+from autometa.learners._base import FitContext, Learner, Model, TableShape, TrialPruned
+from autometa.metrics import REGRESSION_METRICS, Metric, Objective, find_metric
 from autometa.spaces import Choice, Domain, Float, Int, Scalar, Space
 from autometa.tables._base import Features, Sample, Target, TaskKind
 
@@ -44,6 +41,9 @@ class Recorder:
     def is_time_up(self) -> bool:
         self.asked += 1
         return self.n_asked is not None and self.asked >= self.n_asked
+
+    def left_s(self) -> float:
+        return math.inf
 
 
 def target_of(kind: TaskKind) -> Target:
@@ -95,6 +95,18 @@ def fit(
 ) -> Model:
     short = FitContext(target_of(kind), monitor=Recorder(n_asked=N_ASKED[learner.name]))
     return learner.fit({}, train, stop, context or short)
+
+
+def joined(a: Sample, b: Sample) -> Sample:
+    """The rows of both; of samples without weights."""
+    parts = a.features, b.features
+    features = replace(
+        a.features,
+        numbers=np.concatenate([part.numbers for part in parts]),
+        codes=np.concatenate([part.codes for part in parts]),
+    )
+    target: Any = np.concatenate([a.target, b.target])  # of the type that both have
+    return Sample(features, target)
 
 
 def check_prediction(prediction: NDArray[np.float64], kind: TaskKind, n_rows: int) -> None:
@@ -243,7 +255,7 @@ def test_predicts_cells_not_met_in_training(learner: Learner, kind: TaskKind) ->
 def test_predicts_no_rows(learner: Learner, kind: TaskKind) -> None:
     """No rows give no predictions, in the right shape."""
     train = sample_of(kind, 60)
-    model = fit(learner, kind, train, None, FitContext(target_of(kind), n_steps=2))
+    model = fit(learner, kind, train, None)
     none = train.take(np.arange(0))
     check_prediction(model.predict(none.features), kind, 0)
 
@@ -279,10 +291,9 @@ def test_a_weight_of_zero_leaves_a_row_out(learner: Learner, kind: TaskKind) -> 
         flipped = (target_of(kind).n_outputs - 1 - absurd.target).astype(np.int64)
     mixed = joined(clean, replace(absurd, target=flipped))
     weights = np.repeat([2.0, 0.0], 200)
-    context = FitContext(target_of(kind), n_steps=5)
     score = sample_of(kind, 200, seed=4)
     losses = [
-        loss_of(fit(learner, kind, rows, stop, context).predict(score.features), score.target)
+        loss_of(fit(learner, kind, rows, stop).predict(score.features), score.target)
         for rows in (clean, replace(mixed, weights=weights))
     ]
     assert losses[1] <= losses[0] * 1.1 + 0.01
@@ -306,24 +317,13 @@ def test_weights_pull_towards_their_rows(learner: Learner) -> None:
     assert weighed[:, 1].mean() > plain[:, 1].mean() + 0.03
 
 
-def test_stop_rows_choose_only_the_number_of_steps(learner: Learner, kind: TaskKind) -> None:
-    """Trained again without stop rows for as many steps, a model predicts as before."""
-    train, stop = sample_of(kind, 200), sample_of(kind, 40, seed=1)
-    if learner.name == "network":
-        pytest.skip("its schedule is drawn over the steps asked for; its own tests hold this")
-    first = fit(learner, kind, train, stop, FitContext(target_of(kind)))
-    again = fit(learner, kind, train, None, FitContext(target_of(kind), n_steps=first.n_steps))
-    assert again.n_steps == first.n_steps
-    np.testing.assert_allclose(
-        again.predict(stop.features), first.predict(stop.features), rtol=1e-6, atol=1e-9
-    )
-
-
-def test_refits_for_the_steps_asked_for(learner: Learner, kind: TaskKind) -> None:
-    """With `n_steps` and no stop rows a model has exactly that many steps."""
+def test_without_stop_rows_it_fits_all_the_same(learner: Learner, kind: TaskKind) -> None:
+    """Where no rows can be spared to stop on, a learner fits and reports no curve."""
+    recorder = Recorder(n_asked=N_ASKED[learner.name])
     train = sample_of(kind, 100)
-    model = fit(learner, kind, train, None, FitContext(target_of(kind), n_steps=3))
-    assert model.n_steps == 3
+    model = fit(learner, kind, train, None, FitContext(target_of(kind), monitor=recorder))
+    assert model.n_steps >= 1
+    assert not recorder.points
     check_prediction(model.predict(train.features), kind, 100)
 
 
@@ -438,3 +438,124 @@ def test_leaves_its_rows_as_they_were(learner: Learner, kind: TaskKind) -> None:
         np.testing.assert_array_equal(part.features.numbers, copy.features.numbers)
         np.testing.assert_array_equal(part.features.codes, copy.features.codes)
         np.testing.assert_array_equal(part.target, copy.target)
+
+
+REGRESSION = target_of(TaskKind.REGRESSION)
+
+
+def skewed_sample(n_rows: int, seed: int) -> Sample:
+    """Positive values whose logarithms depend on the columns, with long-tailed noise."""
+    plain = sample_of(TaskKind.REGRESSION, n_rows, seed=seed)
+    noise = np.random.default_rng([seed, 1]).normal(scale=0.8, size=n_rows)
+    return replace(plain, target=np.exp((plain.target.astype(np.float64) - 500) / 10 + noise))
+
+
+# a metric of each objective
+METRICS = {
+    Objective.SQUARED: REGRESSION_METRICS["rmse"],
+    Objective.ABSOLUTE: REGRESSION_METRICS["mae"],
+    Objective.RELATIVE: REGRESSION_METRICS["mape"],
+    Objective.LOG_SQUARED: REGRESSION_METRICS["rmsle"],
+    Objective.POISSON: REGRESSION_METRICS["mean_poisson_deviance"],
+}
+
+
+def fit_for(learner: Learner, metric: Metric | None, train: Sample, stop: Sample) -> Model:
+    """A fit for this metric; the network's a small one, to be quick."""
+    small: dict[str, Scalar] = {"members": 1, "width": 64, "depth": 2, "epochs": 32}
+    config = small if learner.name == "network" else {}
+    return learner.fit(config, train, stop, FitContext(REGRESSION, metric=metric))
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_learns_for_any_objective(learner: Learner, objective: Objective, tmp_path: Path) -> None:
+    """Told the metric, a learner beats the mean in it, and its model saves and loads."""
+    metric, train, stop = METRICS[objective], skewed_sample(300, 0), skewed_sample(80, 1)
+    model = fit_for(learner, metric, train, stop)
+    prediction = model.predict(stop.features)
+    check_prediction(prediction, TaskKind.REGRESSION, 80)
+    if objective in (Objective.LOG_SQUARED, Objective.POISSON):
+        assert (prediction >= 0).all()
+    mean = np.full(80, train.target.mean())
+    assert metric.loss(stop.target, prediction) < 0.9 * metric.loss(stop.target, mean)
+    model.save(tmp_path)
+    np.testing.assert_array_equal(learner.load(tmp_path).predict(stop.features), prediction)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmsle", "mean_poisson_deviance"])
+def test_stops_by_the_objective(learner: Learner, name: str) -> None:
+    """The point of the curve at the kept step is the model's loss in the metric."""
+    metric, recorder = find_metric(name, TaskKind.REGRESSION), Recorder()
+    train, stop = skewed_sample(200, 0), skewed_sample(60, 1)
+    if learner.name == "network":  # it keeps an average of epochs: the best point is its loss
+        recorder.n_asked = 400
+    model = learner.fit({}, train, stop, FitContext(REGRESSION, metric=metric, monitor=recorder))
+    own = metric.loss(stop.target, model.predict(stop.features))
+    curve = dict(recorder.points)
+    at_kept = curve.get(model.n_steps, min(curve.values()))
+    assert own == pytest.approx(at_kept, rel=0.02)  # boosters report one round in ten
+
+
+def test_relative_errors_are_learned_as_such(learner: Learner) -> None:
+    """Told that errors are relative, every learner halves them, or nearly, on skewed values."""
+    mape = find_metric("mape", TaskKind.REGRESSION)
+    train, stop, score = (skewed_sample(n, seed) for seed, n in enumerate((400, 80, 400)))
+    losses = [
+        mape.loss(score.target, fit_for(learner, metric, train, stop).predict(score.features))
+        for metric in (mape, None)
+    ]
+    assert losses[0] < 0.7 * losses[1]
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "catboost", "network"])
+def test_absolute_errors_give_medians(name: str) -> None:
+    """Of values that are 0 in 3 rows of 4 and else 100 the prediction is near 0, not 25."""
+    if name not in available_learners():
+        pytest.skip(f"{name} is not installed")
+    rng = np.random.default_rng(0)
+    train, stop = (
+        replace(plain, target=np.where(rng.random(len(plain)) < 0.75, 0.0, 100.0))
+        for plain in (sample_of(TaskKind.REGRESSION, n, seed=n) for n in (400, 200))
+    )
+    by_absolute, by_squared = (
+        fit_for(find_learner(name), METRICS[objective], train, stop).predict(stop.features).mean()
+        for objective in (Objective.ABSOLUTE, Objective.SQUARED)
+    )
+    assert by_absolute < 8
+    assert by_squared > 12
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.value)
+def test_the_default_metric_changes_nothing(learner: Learner, kind: TaskKind) -> None:
+    """Told the default metric, or another of its objective, a fit is the same bit for bit."""
+    train, stop = sample_of(kind, 150), sample_of(kind, 30, seed=1)
+    names = (None, "roc_auc") if kind is TaskKind.BINARY else (None,)
+    plain, *others = (
+        learner.fit(
+            {},
+            train,
+            stop,
+            FitContext(target_of(kind), metric=metric, monitor=Recorder(n_asked=30)),
+        ).predict(stop.features)
+        for metric in (None, *(find_metric(name, kind) for name in names))
+    )
+    for other in others:
+        np.testing.assert_array_equal(other, plain)
+
+
+@pytest.mark.parametrize("name", ["rmsle", "mape", "mean_poisson_deviance"])
+def test_a_constant_is_learned_for_any_objective(learner: Learner, name: str) -> None:
+    """A target of one value is predicted as that value, whatever errors count."""
+    train = replace(sample_of(TaskKind.REGRESSION, 60), target=np.full(60, 3.5))
+    context = FitContext(REGRESSION, metric=find_metric(name, TaskKind.REGRESSION))
+    model = learner.fit({}, train, train, context)
+    np.testing.assert_allclose(model.predict(train.features), 3.5, rtol=1e-6)
+
+
+def test_a_metric_that_the_target_does_not_suit_is_refused(learner: Learner) -> None:
+    """Values below zero have no logarithmic errors: the user is told."""
+    train = sample_of(TaskKind.REGRESSION, 60)
+    train = replace(train, target=train.target.astype(np.float64) - 500.0)
+    context = FitContext(REGRESSION, metric=find_metric("rmsle", TaskKind.REGRESSION))
+    with pytest.raises(OptionError, match="rmsle"):
+        learner.fit({}, train, None, context)

@@ -20,6 +20,8 @@ from autometa.learners.network.scoring import (
     log_probabilities,
     rmse,
 )
+from autometa.learners.network.training import _value_losses
+from autometa.metrics import Objective
 from autometa.tables._base import Features
 
 
@@ -186,3 +188,28 @@ def test_values_stay_inside_the_training_range() -> None:
     scale = TargetScale.fit(torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64))
     values = scale.to_values(torch.tensor([[-100.0], [0.0], [100.0]]))
     np.testing.assert_allclose(values.numpy(), [1.0, 3.0, 6.0])
+
+
+def test_losses_of_values_are_those_worked_out_by_hand() -> None:
+    """Squared, absolute, and exp(o) - t o for counts: on from a straight line past e^5."""
+    outputs, target = torch.tensor([[0.0, 2.0], [7.0, -1.0]]), torch.tensor([1.0, 4.0])
+    by = {one: _value_losses(one, outputs, target).tolist() for one in Objective}
+    assert by[Objective.SQUARED] == [[1.0, 4.0], [36.0, 25.0]]
+    assert by[Objective.LOG_SQUARED] == by[Objective.SQUARED]
+    assert by[Objective.ABSOLUTE] == [[1.0, 2.0], [6.0, 5.0]]
+    expected = [[1.0, math.exp(2) - 8], [math.exp(5) * 3 - 7, math.exp(-1) + 4]]
+    torch.testing.assert_close(torch.tensor(by[Objective.POISSON]), torch.tensor(expected))
+
+
+def test_scales_of_values_come_back() -> None:
+    """What training sees of each objective is turned back into the values, within their range."""
+    values = torch.tensor([0.0, 1.0, 2.0, 9.0], dtype=torch.float64)
+    for objective in (Objective.SQUARED, Objective.ABSOLUTE, Objective.LOG_SQUARED):
+        scale = TargetScale.fit(values, objective)
+        found = scale.to_values(scale.to_standard(values)[:, None])
+        torch.testing.assert_close(found, values)
+    counts = TargetScale.fit(values, Objective.POISSON)
+    torch.testing.assert_close(counts.to_standard(values), values / 3)
+    outputs = torch.tensor([[-50.0], [0.0], [50.0]])
+    # a mean of one count among the four rows, the mean of all, and the most
+    assert counts.to_values(outputs).tolist() == [0.75, 3.0, 9.0]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +26,7 @@ from autometa.storage import (
     TableRecord,
 )
 from autometa.storage.encoding import config_hash, from_json, to_json
-from autometa.storage.leases import LEASE_S, this_process
+from autometa.storage.leases import LEASE_S, LeaseLostError, new_owner
 from autometa.storage.paths import data_folder, default_store
 
 ELSEWHERE = Owner("another-machine", 1, 0.0)
@@ -35,7 +38,7 @@ def ended_process() -> Owner:
     process.start()
     process.join()
     assert process.pid is not None
-    return replace(this_process(), pid=process.pid)
+    return replace(new_owner(), pid=process.pid)
 
 
 def test_a_table_is_added_once_and_its_description_renewed(
@@ -51,7 +54,7 @@ def test_a_table_is_added_once_and_its_description_renewed(
 
 
 def test_a_study_comes_back_as_it_was_started(store: Store, new_study: NewStudy) -> None:
-    """Every field given is kept; times are aware and in UTC; this process holds it."""
+    """Every field given is kept; times are aware and in UTC; this store's owner holds it."""
     study = store.start_study(replace(new_study, workspace="w", baseline_loss=1.5))
     assert store.find_study(study.id) == study
     assert study.options == new_study.options
@@ -59,7 +62,7 @@ def test_a_study_comes_back_as_it_was_started(store: Store, new_study: NewStudy)
     assert study.baseline_loss == 1.5
     assert study.created_at.tzinfo is UTC
     assert abs(datetime.now(UTC) - study.created_at) < timedelta(minutes=1)
-    assert study.owner == this_process()
+    assert study.owner == store.owner
 
 
 def test_a_study_needs_its_table(store: Store, new_study: NewStudy) -> None:
@@ -99,7 +102,7 @@ def test_two_processes_never_hold_one_study(store: Store, new_study: NewStudy) -
     claimed = store.find_study(study.id)
     assert (claimed.owner, claimed.status) == (ELSEWHERE, StudyStatus.RUNNING)
     assert claimed.finished_at is None
-    with pytest.raises(StoreError, match="no longer this process's"):
+    with pytest.raises(LeaseLostError, match="no longer this run's"):
         store.heartbeat(study.id)
 
 
@@ -109,6 +112,51 @@ def test_a_dead_process_holds_nothing(store: Store, new_study: NewStudy) -> None
     assert store.studies()[0].status is StudyStatus.INTERRUPTED
     store.claim_study(study.id)
     assert store.studies()[0].status is StudyStatus.RUNNING
+
+
+def test_two_runs_in_one_process_never_hold_one_study(
+    store: Store, path: Path, new_study: NewStudy
+) -> None:
+    """Each thread that opens the store for itself is a stranger to the others, as a process is."""
+    study = store.start_study(new_study)
+    with Store.open(path) as other:
+        with pytest.raises(StoreError, match="is being run by process"):
+            other.claim_study(study.id)
+        with pytest.raises(LeaseLostError):
+            other.heartbeat(study.id)
+        assert not other.finish_study(study.id, StudyStatus.FAILED)
+    store.heartbeat(study.id)
+
+
+def test_a_silent_process_of_this_machine_keeps_its_study(
+    store: Store, path: Path, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the process can be seen to live, no silence (a suspended laptop's) ends its lease."""
+    study = store.start_study(new_study)
+    late = datetime.now(UTC) + timedelta(seconds=100 * LEASE_S)
+    monkeypatch.setattr("autometa.storage.leases.utc_now", lambda: late)
+    with Store.open(path) as other, pytest.raises(StoreError, match="is being run by process"):
+        other.claim_study(study.id)
+
+
+def test_a_killed_process_that_nobody_waited_for_holds_nothing(
+    store: Store, new_study: NewStudy
+) -> None:
+    """A zombie still has its pid, and yet will never go on."""
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    process.start()
+    assert process.pid is not None
+    seen = psutil.Process(process.pid)
+    owner = replace(new_owner(), pid=process.pid, started_at=seen.create_time())
+    study = store.start_study(new_study, owner=owner)
+    with pytest.raises(StoreError, match="is being run by process"):
+        store.claim_study(study.id)
+    process.kill()
+    until = time.monotonic() + 30
+    while seen.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+        time.sleep(0.01)
+    store.claim_study(study.id)
+    process.join()
 
 
 def test_a_silent_process_loses_its_study(
@@ -231,3 +279,36 @@ def test_only_the_owner_finishes_a_study(store: Store, new_study: NewStudy) -> N
     assert store.find_study(study.id).status is StudyStatus.RUNNING
     assert store.finish_study(study.id, StudyStatus.FINISHED)
     assert store.find_study(study.id).status is StudyStatus.FINISHED
+    # one that lost its lease and heard of it late
+    assert not store.finish_study(study.id, StudyStatus.INTERRUPTED, owner=other)
+    assert store.find_study(study.id).status is StudyStatus.FINISHED
+
+
+def test_an_abandoned_study_ended_when_it_was_last_touched(
+    store: Store, new_study: NewStudy
+) -> None:
+    """Giving an old study up does not make it look as if it had run until now."""
+    study = store.start_study(new_study)
+    store.claim_study(study.id)
+    assert store.abandon_study(study.id)
+    ended = store.find_study(study.id)
+    assert (ended.status, ended.finished_at) == (StudyStatus.FAILED, study.updated_at)
+    assert store.find_resumable(new_study.key) is None
+
+
+def test_a_store_that_only_is_looked_at_is_not_made(tmp_path: Path, path: Path) -> None:
+    """With `is_made=False` a missing file and a foreign database are refused and left alone."""
+    with pytest.raises(StoreError, match="no store at"):
+        Store.open(tmp_path / "deep" / "typo.db", is_made=False)
+    assert not (tmp_path / "deep").exists()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x INTEGER)")
+    connection.close()
+    with pytest.raises(StoreError, match="no store at"):
+        Store.open(path, is_made=False)
+    with sqlite3.connect(path) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    connection.close()
+    assert tables == [("theirs",)]
+    Store.open(tmp_path / "new.db").close()
+    Store.open(tmp_path / "new.db", is_made=False).close()

@@ -12,13 +12,13 @@ from autometa.tables.table import Table
 
 
 @pytest.fixture
-def make_workspace(tmp_path: Path) -> Callable[[Table], Workspace]:
+def make_workspace(tmp_path: Path) -> Callable[..., Workspace]:
     """A workspace of a table, in a folder of its own for every call."""
     made: list[Workspace] = []
 
-    def make(table: Table, seed: int = 0) -> Workspace:
+    def make(table: Table, seed: int = 0, metric_name: str | None = None) -> Workspace:
         plan = plan_splits(table, seed=seed)
-        metric = find_metric(None, table.schema.target.kind)
+        metric = find_metric(metric_name, table.schema.target.kind)
         folder = tmp_path / f"workspace-{len(made)}"
         made.append(Workspace.create(folder, table, plan, metric, seed))
         return made[-1]

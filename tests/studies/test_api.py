@@ -30,7 +30,7 @@ def test_words_become_options() -> None:
             "task": "binary",
             "time": "1m30s",
             "memory": "2G",
-            "jobs": 0,
+            "jobs": 2,
             "categorical": ["a", "b"],
             "drop": "id",
             "time_column": "when",
@@ -43,7 +43,7 @@ def test_words_become_options() -> None:
     )
     assert options.time_s == 90.0
     assert options.memory_mb == 2048.0
-    assert options.n_jobs == 0
+    assert options.n_jobs == 2
     assert options.table.target == "y"
     assert options.table.kind is TaskKind.BINARY
     assert options.table.categorical == ("a", "b")

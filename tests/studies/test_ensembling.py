@@ -105,3 +105,12 @@ def test_the_same_trials_give_the_same_ensemble(make_workspace: Make) -> None:
         (m.trial.number, m.weight) for m in second.members
     ]
     assert first.loss == second.loss
+
+
+def test_calibration_counts_weights(make_workspace: Make) -> None:
+    """Where weights make shares of classes, the baseline that knows them is well calibrated."""
+    table = mixed_table("binary")
+    heavy = np.where(table.target == 1, 9.0, 1.0)
+    ensemble = build_ensemble(make_workspace(replace(table, weights=heavy)), [], max_members=25)
+    assert ensemble.calibration_error is not None
+    assert ensemble.calibration_error < 0.02

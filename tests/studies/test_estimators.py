@@ -156,6 +156,15 @@ def test_mistakes_are_value_errors() -> None:
         AutoMetaClassifier(**QUICK).fit(X.assign(size=np.inf), y)
 
 
+def test_a_model_that_knows_nothing_is_a_warning() -> None:
+    """When no trial finished the caller of `fit` is warned that the model is the baseline."""
+    X, _, y = _mixed(60)
+    hasty = AutoMetaRegressor(**QUICK).set_params(time_budget=0.01, n_trials=None)
+    with pytest.warns(UserWarning, match="no trial finished") as told:
+        hasty.fit(X, y)
+    assert told[0].filename == __file__
+
+
 def test_nothing_is_kept_without_a_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With store=False the fit leaves no file behind."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -15,10 +15,9 @@ from autometa.search.pruning import NeverPolicy
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate, fold_seed
 from autometa.studies.workspace import Workspace
-from autometa.tables.table import Table
 from tests.studies.small_tables import TARGETS, mixed_table
 
-Make = Callable[[Table], Workspace]
+Make = Callable[..., Workspace]
 QUICK = ("constant", "linear", "lightgbm", "forests", "neighbors")
 
 
@@ -169,6 +168,19 @@ def test_a_learner_s_failure_is_the_outcome(make_workspace: Make) -> None:
     assert record.state is TrialState.FAILED
     assert "no such setting" in (record.error or "")
     assert not workspace.has_trial(0)
+
+
+def test_a_trial_is_fitted_for_the_study_s_metric(make_workspace: Make) -> None:
+    """By absolute errors a study's trials are nearer the median than by squared ones."""
+    table = mixed_table("regression")
+    losses = dict.fromkeys(("mae", "rmse"), 0.0)
+    skewed = replace(table, target=np.exp(np.asarray(table.target, np.float64) / 7))
+    for name in losses:
+        workspace = make_workspace(skewed, metric_name=name)
+        assert _run(workspace, "lightgbm").state is TrialState.COMPLETE
+        errors = workspace.prediction(0) - workspace.scored_target()[0]
+        losses[name] = float(np.abs(errors).mean())
+    assert losses["mae"] < 0.97 * losses["rmse"]
 
 
 def test_a_workspace_forgets_trials_that_were_in_flight(

@@ -11,17 +11,16 @@ from autometa.search.pruning import NeverPolicy
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate
 from autometa.studies.execution import InlineExecutor
-from autometa.studies.final_fit import fit_members, reserve_s
+from autometa.studies.final_fit import Reserve, fit_members
 from autometa.studies.model_folder import FoldFolders, Member
 from autometa.studies.workspace import FINAL, Workspace
-from autometa.tables.table import Table
 from tests.studies.small_tables import mixed_table
 
-Make = Callable[[Table], Workspace]
+Make = Callable[..., Workspace]
 
 
-def _member(workspace: Workspace, number: int = 0) -> Member:
-    unit = WorkUnit(workspace.folder, number, "linear", {}, "test", NeverPolicy())
+def _member(workspace: Workspace, number: int = 0, learner: str = "linear") -> Member:
+    unit = WorkUnit(workspace.folder, number, learner, {}, "test", NeverPolicy())
     record = evaluate(unit)
     folder = workspace.trial_folder(number)
     return Member(record, 1.0, 0.0, (FoldFolders(workspace.encoder_folder(0), folder / "0"),))
@@ -65,6 +64,17 @@ def test_a_failure_is_said_and_costs_nothing(make_workspace: Make) -> None:
     assert "no such setting" in notes[0]
 
 
+def test_the_last_fit_is_for_the_study_s_metric(make_workspace: Make) -> None:
+    """A study by absolute errors, and one by squared ones, end in different final models."""
+    outputs: list[list[float]] = []
+    for name in ("mae", "rmse"):
+        workspace = make_workspace(mixed_table("regression"), metric_name=name)
+        fitted = _fit(workspace, _member(workspace, learner="lightgbm"), None, [])
+        model = find_learner("lightgbm").load(fitted.folds[0].model)
+        outputs.append(model.predict(workspace.fold(FINAL).fit.features).tolist())
+    assert outputs[0] != outputs[1]
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_its_randomness_is_the_trial_s(kind: str, make_workspace: Make) -> None:
     """Two workspaces of one table and seed give the same final model."""
@@ -84,10 +94,12 @@ def test_time_is_kept_for_the_fits_that_can_end_in_it(make_workspace: Make) -> N
 
     def reserve(*durations_s: float) -> float:
         records = [replace(trial, duration_s=one) for one in durations_s]
-        return reserve_s(records, n_folds=1, n_workers=2, most_s=15.0)
+        return Reserve(10.0, n_folds=1, n_workers=2, most_s=15.0).seconds(records)
 
     assert reserve() == 0.0
     assert reserve(60.0, 60.0) == 0.0
     assert 1.0 <= reserve(1.0, 60.0) <= 2.0
     assert reserve(*[9.0] * 5) == 15.0
     assert reserve(*[0.1] * 100) < 1.0
+    behind = replace(trial, loss=(trial.loss or 0.0) + 9.0, duration_s=9.0)
+    assert Reserve(10.0, 1, 2, 15.0).seconds([replace(trial, duration_s=0.1), behind]) < 1.0

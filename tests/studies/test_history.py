@@ -55,6 +55,7 @@ def store(tmp_path: Path) -> Path:
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     """Without studies the list is empty, and asking for one says what to do."""
     path = tmp_path / "empty.db"
+    Store.open(path).close()
     assert newest_studies(path, 10) == []
     assert studies_listing([]).is_empty
     with pytest.raises(StoreError, match="autometa tune"):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class _HandExecutor:
     is_newest_first: bool
     outcome: Callable[[WorkUnit], TrialRecord]
     ended: list[int] = field(default_factory=list)
+    most_at_once: int = 0
     _open: list[tuple[Future[Any], WorkUnit]] = field(default_factory=list)
 
     @property
@@ -48,6 +49,7 @@ class _HandExecutor:
     def submit(self, run: Callable[[Any], Any], unit: Any) -> Future[Any]:
         future: Future[Any] = Future()
         self._open.append((future, unit))
+        self.most_at_once = max(self.most_at_once, len(self._open))
         if self.n_workers == len(self._open):
             self._end_one()
         return future
@@ -115,6 +117,26 @@ def test_a_budget_of_trials_gives_the_same_trials_in_whatever_order_they_end(
     assert len(records) == 30
     assert _configs(records) == _configs(reference)
     assert len({(learner, x) for _, learner, x in _configs(records)}) == 30  # none is repeated
+
+
+def test_beside_a_time_budget_a_number_of_trials_is_only_a_cap() -> None:
+    """It ends the search, but neither holds workers back nor lets hopeless configs start."""
+    records: list[TrialRecord] = []
+    executor = _HandExecutor(2 * LAG, False, _good)
+    _loop(executor, Limits(Deadline.after(60.0), 60.0, 30), records).run()
+    assert len(records) == 30
+    assert executor.most_at_once == 2 * LAG
+    counted = _HandExecutor(2 * LAG, False, _good)
+    _loop(counted, Limits(Deadline.after(None), None, 30), []).run()
+    assert counted.most_at_once == LAG
+
+    def slow(unit: WorkUnit) -> TrialRecord:
+        good = _good(unit)
+        return replace(good, loss=-9.0, duration_s=1e6) if unit.learner == "dale" else good
+
+    records.clear()
+    _loop(_HandExecutor(1, False, slow), Limits(Deadline.after(60.0), 60.0, 30), records).run()
+    assert sum(record.learner == "dale" for record in records) == 1
 
 
 def test_time_ends_the_search() -> None:

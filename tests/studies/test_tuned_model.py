@@ -133,7 +133,8 @@ def test_missing_cells_and_unseen_categories_are_fine(folders: dict[str, Path]) 
         {"size": [None, 1.0], "noise": [None, float("inf")], "colour": [None, "purple"]}
     )
     for folder in folders.values():
-        outputs = load_model(folder).predict_table(rows).select(pl.exclude(pl.String))
+        with pytest.warns(UserWarning, match=r"'colour': no cell is a category that the model"):
+            outputs = load_model(folder).predict_table(rows).select(pl.exclude(pl.String))
         assert np.isfinite(outputs.to_numpy()).all()
 
 
@@ -156,6 +157,28 @@ def test_a_cell_not_understood_is_warned_of(folders: dict[str, Path]) -> None:
     rows[3, "size"] = "wide"
     with pytest.warns(UserWarning, match=r"'size'.*wide"):
         load_model(folders["binary"]).predict(rows)
+
+
+def test_rows_without_a_cell_are_predicted_in_their_place(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """A file's predictions line up with its rows, and what was odd in reading them is said."""
+    model, rows = load_model(folders["binary"]), _new_rows(3)
+    lines = rows.fill_nan(None).write_csv().splitlines()
+    (tmp_path / "gaps.csv").write_text("\n".join([*lines[:2], ",,", "", *lines[2:], ""]))
+    with pytest.warns(UserWarning, match="2 empty rows kept"):
+        probabilities = model.predict_proba(tmp_path / "gaps.csv")
+    assert len(probabilities) == 5
+    np.testing.assert_allclose(probabilities[[0, 3, 4]], model.predict_proba(rows), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_known_category_is_enough(folders: dict[str, Path]) -> None:
+    """New categories are no reason to warn where one cell of the column is known, or none is."""
+    model = load_model(folders["binary"])
+    rows = _new_rows(2)
+    model.predict(rows.with_columns(colour=pl.Series(["red", "purple"])))
+    model.predict(rows.with_columns(colour=pl.lit(None)))
 
 
 def test_rows_in_chunks_predict_as_rows_at_once(

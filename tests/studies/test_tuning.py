@@ -15,7 +15,7 @@ import pytest
 
 from autometa.errors import AutometaError, ModelError, OptionError, TableError
 from autometa.records import TrialState
-from autometa.storage import Store
+from autometa.storage import Store, StudyStatus
 from autometa.studies.options import TuneOptions
 from autometa.studies.progress import Note, Progress
 from autometa.studies.results import TuneResult
@@ -58,6 +58,16 @@ def test_a_table_becomes_a_model_better_than_the_baseline(kind: str, tmp_path: P
     assert sum(member.weight for member in result.members) == pytest.approx(1.0)
     assert next(iter(result.importance)) in ("size", "colour")
     assert len(_predictions(result)) == 50
+
+
+def test_the_positive_class_is_said(tmp_path: Path) -> None:
+    """Tuned by F1, which is of one class, a study says of which; by log loss it says nothing."""
+    options = replace(_options(tmp_path, n_trials=1), metric="f1")
+    assert (
+        "f1 is of class 'yes', the last of the two in order" in tune(mixed_frame(), options).notes
+    )
+    plain = tune(mixed_frame(), _options(tmp_path, n_trials=1))
+    assert not any("is of class" in note for note in plain.notes)
 
 
 def test_everything_is_in_the_store(tmp_path: Path) -> None:
@@ -198,14 +208,19 @@ def test_when_nothing_finishes_the_model_is_the_baseline(tmp_path: Path) -> None
 
 
 def test_a_model_is_not_replaced_by_the_baseline(tmp_path: Path) -> None:
-    """When nothing finished, an earlier model in the same place stays, and the result says so."""
+    """When nothing finished, an earlier model in the same place stays, which is an error.
+
+    The study is not over: the same command goes on with it.
+    """
     options = _options(tmp_path)
     tune(mixed_frame(), options)
     before = (tmp_path / "model" / "card.json").read_bytes()
-    result = tune(mixed_frame(), replace(options, n_trials=None, time_s=0.01, is_fresh=True))
-    assert result.model is None
-    assert any("left as it was" in note for note in result.notes)
+    with pytest.raises(ModelError, match="left as it was"):
+        tune(mixed_frame(), replace(options, n_trials=None, time_s=0.01, is_fresh=True))
     assert (tmp_path / "model" / "card.json").read_bytes() == before
+    with Store.open(tmp_path / "store.db") as store:
+        assert store.studies()[0].status is StudyStatus.INTERRUPTED
+        assert len(list((tmp_path / "workspaces").iterdir())) == 1
 
 
 def test_after_a_split_in_time_the_model_knows_the_newest_rows(tmp_path: Path) -> None:
@@ -285,6 +300,9 @@ def test_what_cannot_work_is_refused_and_nothing_touched(
         {"time_s": -1.0},
         {"holdout": 1.5},
         {"n_jobs": -1},
+        {"n_jobs": 0, "memory_mb": 4096.0},
+        {"seed": -1},
+        {"seed": 2**63},
         {"learners": ("oracle",)},
         {"holdout": 0.2, "test": "more.csv"},
     ],
@@ -293,6 +311,15 @@ def test_options_are_checked_when_they_are_made(words: dict[str, object]) -> Non
     """Options that contradict themselves or lie out of range are refused at once."""
     with pytest.raises(OptionError):
         TuneOptions(**words)  # type: ignore[arg-type]  # the point is that they are wrong
+
+
+def test_any_seed_that_is_allowed_works(tmp_path: Path) -> None:
+    """The largest seed goes through splits, sampler, learners and the store."""
+    options = replace(_options(tmp_path, "regression", n_trials=3), seed=2**63 - 1)
+    result = tune(mixed_frame(), options)
+    assert {trial.state for trial in result.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    with Store.open(tmp_path / "store.db") as store:
+        assert store.find_study(result.study).seed == 2**63 - 1
 
 
 def test_failed_trials_are_kept_with_their_reason(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ Axes: N rows, S classes seen in training.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, Monitor, TableShape, TrialPruned
+from autometa.learners.boosting.pace import Pace, patience
 from autometa.learners.problems import (
     Outputs,
     Problem,
@@ -28,10 +30,18 @@ from autometa.learners.problems import (
     shape_of,
 )
 from autometa.learners.settings import Settings
+from autometa.metrics import Objective
 from autometa.spaces import Choice, Config, Float, Int, Parameter, Space, When
 from autometa.tables._base import Features, Sample
 
 _TREES = "trees.cbm"
+# CatBoost's loss by our objective, of values as they are coded
+_VALUE_LOSSES = {
+    Objective.SQUARED: "RMSE",
+    Objective.LOG_SQUARED: "RMSE",
+    Objective.ABSOLUTE: "MAE",
+    Objective.POISSON: "Poisson",
+}
 
 
 def _library() -> Any:
@@ -118,6 +128,8 @@ class CatBoostModel(Model):
         if len(features) == 0:
             return outputs.no_rows()
         kind = "Probability" if outputs.kind.is_classification else "RawFormulaVal"
+        if outputs.objective is Objective.POISSON:
+            kind = "Exponent"
         raw = self._trees.predict(
             _pool(features),
             prediction_type=kind,
@@ -143,11 +155,14 @@ class _RoundWatch:
     loop has ended.
     """
 
-    def __init__(self, monitor: Monitor, metric: str, patience: int, scale: float) -> None:
+    def __init__(
+        self, monitor: Monitor, metric: str, rate: float, units: tuple[float, float]
+    ) -> None:
         self._monitor = monitor
         self._metric = metric
-        self._patience = patience
-        self._scale = scale
+        self.pace = Pace(rate)
+        self.is_too_slow = False
+        self._factor, self._term = units
         self._best_loss = math.inf
         self.best_round = 0
         self.pruned: TrialPruned | None = None
@@ -159,7 +174,7 @@ class _RoundWatch:
         if history is None:
             self.best_round = step
         else:
-            loss = float(history[self._metric][-1]) * self._scale
+            loss = float(history[self._metric][-1]) * self._factor + self._term
             if loss < self._best_loss:
                 self.best_round, self._best_loss = step, loss
             if step <= 10 or step % 10 == 0:  # a point a round would be as many rows in the store
@@ -168,18 +183,38 @@ class _RoundWatch:
                 except TrialPruned as pruned:
                     self.pruned = pruned
                     return False
-        is_stale = step - self.best_round >= self._patience
+        if self.pace.is_judged_after(step) and self.pace.raise_rate(self._monitor.left_s()):
+            self.is_too_slow = True  # the rate cannot be changed midway
+            return False
+        is_stale = step - self.best_round >= patience(self.pace.rate)
         return not (is_stale or self._monitor.is_time_up())
 
 
 def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
+    outputs, rate = problem.outputs, settings.real("learning_rate")
+    pools = [_labelled_pool(problem.train, outputs)]
+    if problem.stop is not None:
+        pools.append(_labelled_pool(problem.stop, outputs))
+    trees, watch = _grow(settings, problem, pools, rate)
+    if watch.is_too_slow:
+        trees, watch = _grow(settings, problem, pools, watch.pace.rate)
+    n_steps = max(watch.best_round, 1)
+    # CatBoost can cut symmetric trees only; of others, predicting leaves the later ones out
+    if n_steps < int(trees.tree_count_ or 0) and settings.text("grow_policy") == "SymmetricTree":
+        trees.shrink(n_steps)
+    return CatBoostModel(trees, outputs, n_steps, problem.context.n_threads)
+
+
+def _grow(
+    settings: Settings, problem: Problem, pools: Sequence[Any], rate: float
+) -> tuple[Any, _RoundWatch]:
+    """Boost on the first pool, watched on the second if there is one."""
     context, outputs = problem.context, problem.outputs
     loss = _loss_name(outputs)
-    # patience in units of what a round moves: 50 rounds at a rate of 0.05
-    patience = round(min(max(2.5 / settings.real("learning_rate"), 20), 150))
-    watch = _RoundWatch(context.monitor, loss, patience, outputs.spread)
+    watch = _RoundWatch(context.monitor, loss, rate, problem.library_units)
     parameters: dict[str, Any] = settings.values | {
-        "iterations": context.n_steps or _most_rounds(settings, outputs.n_seen),
+        "learning_rate": rate,
+        "iterations": _most_rounds(settings, outputs.n_seen),
         "loss_function": loss,
         "bootstrap_type": "Bernoulli",
         "boosting_type": "Plain",
@@ -188,21 +223,13 @@ def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
         "allow_writing_files": False,
         "logging_level": "Silent",
     }
+    if loss == "MAE":
+        parameters["leaf_estimation_iterations"] = 1  # a leaf's median is found in one
     trees = _library().CatBoost(parameters)
-    stop = None if problem.stop is None else _labelled_pool(problem.stop, outputs)
-    trees.fit(
-        _labelled_pool(problem.train, outputs),
-        eval_set=stop,
-        use_best_model=False,
-        callbacks=[watch],
-    )
+    trees.fit(pools[0], eval_set=pools[1:] or None, use_best_model=False, callbacks=[watch])
     if watch.pruned is not None:
         raise watch.pruned
-    n_steps = max(watch.best_round, 1)
-    # CatBoost can cut symmetric trees only; of others, predicting leaves the later ones out
-    if n_steps < int(trees.tree_count_ or 0) and settings.text("grow_policy") == "SymmetricTree":
-        trees.shrink(n_steps)
-    return CatBoostModel(trees, outputs, n_steps, context.n_threads)
+    return trees, watch
 
 
 def _most_rounds(settings: Settings, n_outputs: int) -> int:
@@ -214,7 +241,7 @@ def _most_rounds(settings: Settings, n_outputs: int) -> int:
 
 def _loss_name(outputs: Outputs) -> str:
     if not outputs.kind.is_classification:
-        return "RMSE"
+        return _VALUE_LOSSES[outputs.objective]
     return "Logloss" if outputs.n_seen == 2 else "MultiClass"
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, Monitor, TableShape
+from autometa.learners.boosting.pace import Pace, patience
 from autometa.learners.problems import (
     Outputs,
     Problem,
@@ -29,14 +30,17 @@ from autometa.learners.problems import (
     shape_of,
 )
 from autometa.learners.settings import Settings
+from autometa.metrics import Objective
 from autometa.spaces import Choice, Config, Float, Int, Parameter, Space
-from autometa.tables._base import Features, Sample, TaskKind
+from autometa.tables._base import Features, Sample
 
 _BOOSTER = "booster.txt"
+# LightGBM's objective and metric by ours, of values as they are coded
 _OBJECTIVES = {
-    TaskKind.BINARY: "binary",
-    TaskKind.MULTICLASS: "multiclass",
-    TaskKind.REGRESSION: "regression",
+    Objective.SQUARED: ("regression", "rmse"),
+    Objective.LOG_SQUARED: ("regression", "rmse"),
+    Objective.ABSOLUTE: ("regression_l1", "l1"),
+    Objective.POISSON: ("poisson", "poisson"),
 }
 
 
@@ -138,15 +142,18 @@ class LightGBMModel(Model):
 
 
 class _RoundWatch:
-    """Reports rounds, keeps the best one, and ends boosting when it is time."""
+    """Reports rounds, keeps the best one, and ends boosting when it is time.
+
+    It raises the learning rate where time would end boosting before it has converged.
+    """
 
     order = 30  # LightGBM's early stopping runs at 30
     before_iteration = False
 
-    def __init__(self, monitor: Monitor, patience: int, scale: float) -> None:
+    def __init__(self, monitor: Monitor, rate: float, units: tuple[float, float]) -> None:
         self._monitor = monitor
-        self._patience = patience
-        self._scale = scale
+        self._pace = Pace(rate)
+        self._factor, self._term = units
         self.best_round = 0
         self._best_loss = math.inf
 
@@ -154,14 +161,17 @@ class _RoundWatch:
         step = env.iteration + 1
         results = env.evaluation_result_list
         if results:
-            loss = float(results[0][2]) * self._scale
+            loss = float(results[0][2]) * self._factor + self._term
             if loss < self._best_loss:
                 self.best_round, self._best_loss = step, loss
             if step <= 10 or step % 10 == 0:  # a point a round would be as many rows in the store
                 self._monitor.report(step, loss)
         else:
             self.best_round = step
-        if step - self.best_round >= self._patience or self._monitor.is_time_up():
+        if self._pace.is_judged_after(step) and self._pace.raise_rate(self._monitor.left_s()):
+            env.model.reset_parameter({"learning_rate": self._pace.rate})
+        is_stale = step - self.best_round >= patience(self._pace.rate)
+        if is_stale or self._monitor.is_time_up():
             raise _library().callback.EarlyStopException(self.best_round - 1, [])
 
 
@@ -170,10 +180,8 @@ def _boost(settings: Settings, problem: Problem) -> LightGBMModel:
     parameters = _booster_parameters(settings, problem)
     data = _dataset(problem.train, problem, parameters)
     valid = [] if problem.stop is None else [_dataset(problem.stop, problem, parameters, data)]
-    n_rounds = context.n_steps or _most_rounds(settings, outputs.n_seen)
-    # patience in units of what a round moves: 50 rounds at a rate of 0.05
-    patience = round(min(max(2.5 / settings.real("learning_rate"), 20), 150))
-    watch = _RoundWatch(context.monitor, patience, outputs.spread)
+    n_rounds = _most_rounds(settings, outputs.n_seen)
+    watch = _RoundWatch(context.monitor, settings.real("learning_rate"), problem.library_units)
     booster = _library().train(
         parameters, data, num_boost_round=n_rounds, valid_sets=valid, callbacks=[watch]
     )
@@ -197,14 +205,12 @@ def _booster_parameters(settings: Settings, problem: Problem) -> dict[str, Any]:
     if "min_data_per_group" in parameters:
         group_rows = min(parameters["min_data_per_group"], max(1, n_rows // 50))
         parameters["min_data_per_group"] = group_rows
-    kind = outputs.kind
-    if kind is TaskKind.MULTICLASS and outputs.n_seen == 2:
-        kind = TaskKind.BINARY
-    parameters["objective"] = _OBJECTIVES[kind]
-    if kind is TaskKind.MULTICLASS:
-        parameters["num_class"] = outputs.n_seen
-    if kind is TaskKind.REGRESSION:
-        parameters["metric"] = "rmse"
+    if not outputs.kind.is_classification:
+        parameters["objective"], parameters["metric"] = _OBJECTIVES[outputs.objective]
+    elif outputs.n_seen == 2:
+        parameters["objective"] = "binary"
+    else:
+        parameters |= {"objective": "multiclass", "num_class": outputs.n_seen}
     return parameters | {
         "bagging_freq": 1,
         "seed": problem.context.seed % 2**31,

@@ -19,8 +19,10 @@ from autometa.learners.network.inputs import InputBatch, Inputs
 from autometa.learners.network.model import NetworkModel, Reading
 from autometa.learners.network.module import Architecture, NetworkModule
 from autometa.learners.network.scoring import StopRows, TargetScale
-from autometa.learners.network.settings import Settings, network_space
+from autometa.learners.network.settings import NetworkSettings, network_space
 from autometa.learners.network.training import Plan, Training, TrainRows
+from autometa.learners.objectives import weighed_for
+from autometa.metrics import Objective
 from autometa.priors._base import NetworkStart, StartRequest
 from autometa.spaces import Config
 from autometa.tables._base import Sample, Target
@@ -34,20 +36,21 @@ def fit_network(
     """Train on `train`; keep the epoch that is best on `stop`.
 
     Runs on the CPU with as many threads as torch has: the worker process sets them. Raises
-    `LearnerError` if the loss diverges at once.
+    `LearnerError` if the loss diverges at once, `OptionError` as `weighed_for` does.
     """
+    objective, train, stop = weighed_for(context, train, stop)
     train, stop = _telling_rows(train, stop, context.target)
     shape = _shape_of(train, context.target)
     whole = network_space(shape).complete(config)
-    settings = Settings.from_config(whole)
+    settings = NetworkSettings.from_config(whole)
     inputs = Inputs.fit(train.features)
-    rows, scale = _train_rows(inputs, train, context.target)
+    rows, scale = _train_rows(inputs, train, context.target, objective)
     seed, generator = _seeded(context.seed)
     module = NetworkModule(_architecture(inputs, settings, context.target))
     initialise(module, _first_rows(rows.inputs), generator)
     start = _start(module, train, whole, context)
     scorer = None if stop is None or len(stop) == 0 else _stop_rows(inputs, stop, scale, seed)
-    plan = _plan(settings, start, context.n_steps, seed)
+    plan = _plan(settings, start, seed)
     n_steps = Training(module, rows, scorer, plan).run(context.monitor)
     sharpness = 1.0 if scorer is None else scorer.sharpness(module)
     module.requires_grad_(requires_grad=False)
@@ -81,7 +84,7 @@ def _shape_of(train: Sample, target: Target) -> TableShape:
     return TableShape(len(train), len(features.number_names), len(features.code_names), target)
 
 
-def _architecture(inputs: Inputs, settings: Settings, target: Target) -> Architecture:
+def _architecture(inputs: Inputs, settings: NetworkSettings, target: Target) -> Architecture:
     n_one_hot = len(inputs.one_hot_columns)
     rows = inputs.n_rows_by_column
     n_numbers = len(inputs.number_columns)
@@ -100,7 +103,7 @@ def _architecture(inputs: Inputs, settings: Settings, target: Target) -> Archite
 
 
 def _train_rows(
-    inputs: Inputs, train: Sample, target: Target
+    inputs: Inputs, train: Sample, target: Target, objective: Objective
 ) -> tuple[TrainRows, TargetScale | None]:
     """Training rows as the loop takes them, and the scale of a regression target."""
     if len(train) == 0:
@@ -113,9 +116,8 @@ def _train_rows(
     values = torch.from_numpy(np.ascontiguousarray(train.target))
     if target.kind.is_classification:
         return TrainRows(batch, values.long(), weights), None
-    scale = TargetScale.fit(values.double())
-    standard = ((values.double() - scale.center) / scale.scale).float()
-    return TrainRows(batch, standard, weights), scale
+    scale = TargetScale.fit(values.double(), objective)
+    return TrainRows(batch, scale.to_standard(values.double()).float(), weights, objective), scale
 
 
 def _stop_rows(inputs: Inputs, stop: Sample, scale: TargetScale | None, seed: int) -> StopRows:
@@ -180,12 +182,11 @@ def _replace(tensor: Tensor, name: str, values: NDArray[np.float32], origin: str
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)))
 
 
-def _plan(settings: Settings, start: NetworkStart, n_steps: int | None, seed: int) -> Plan:
+def _plan(settings: NetworkSettings, start: NetworkStart, seed: int) -> Plan:
     n_epochs = settings.epochs if start.n_steps is None else start.n_steps
     decay = settings.weight_decay if start.weight_decay is None else start.weight_decay
     return Plan(
         n_epochs=max(1, n_epochs),
-        last_epoch=n_epochs if n_steps is None else n_steps,
         batch_size=settings.batch_size,
         lr=settings.lr,
         weight_decay=decay,

@@ -22,6 +22,7 @@ from autometa.learners._base import Model
 from autometa.learners.network.inputs import Inputs
 from autometa.learners.network.module import Architecture, NetworkModule, outputs_of
 from autometa.learners.network.scoring import TargetScale, log_probabilities
+from autometa.metrics import Objective
 from autometa.tables._base import Features
 
 _CARD_FILE = "network.json"
@@ -92,7 +93,7 @@ def load_network(folder: Path) -> NetworkModel:
         )
     try:
         return _assemble(card, arrays)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"the network's card and tensors in {folder} do not fit: {error}; save it anew"
         ) from error
@@ -107,8 +108,16 @@ def _assemble(card: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NetworkM
     for name, tensor in module.named_parameters():
         tensor.copy_(torch.from_numpy(arrays[f"module.{name}"]))
     inputs = Inputs.from_arrays(_strip(arrays, "inputs."))
-    target = card["target"] and TargetScale(**card["target"])
-    return NetworkModel(inputs, module, Reading(card["sharpness"], target), card["n_steps"])
+    reading = Reading(card["sharpness"], _target_scale(card["target"]))
+    return NetworkModel(inputs, module, reading, card["n_steps"])
+
+
+def _target_scale(fields: dict[str, Any] | None) -> TargetScale | None:
+    if fields is None:
+        return None
+    objective = Objective(fields.get("objective", Objective.SQUARED))
+    whole: dict[str, Any] = fields | {"objective": objective}
+    return TargetScale(**whole)
 
 
 def _strip(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

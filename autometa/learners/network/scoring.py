@@ -1,5 +1,7 @@
 """The loss on the stop rows, in the target's own units, and the temperature that minimises it.
 
+Values are scored by the objective they are trained for.
+
 A network stopped where it separates best is often too sure of itself; one temperature fitted on
 the stop rows mends that, and choosing the epoch by the loss after the mending lets training go on
 while it still learns to separate (Berta et al. 2025, "Rethinking Early Stopping: Refine, Then
@@ -18,6 +20,8 @@ from torch import Tensor
 
 from autometa.learners.network.inputs import InputBatch
 from autometa.learners.network.module import NetworkModule, outputs_of
+from autometa.learners.objectives import value_loss
+from autometa.metrics import Objective
 
 # Before any row is seen, log temperature is taken as normal with this deviation: without it a few
 # separable stop rows would ask for infinite certainty. Of 0.5, 0.2 and 0.05, the middle was best
@@ -29,26 +33,42 @@ _BOUND = math.log(20.0)
 
 @dataclass(frozen=True, slots=True)
 class TargetScale:
-    """A regression target's centre, scale and range, from training rows."""
+    """A regression target's centre, scale and range, from training rows; of logs if errors are.
+
+    Of counts the outputs are logs of their mean, in units of `scale`; `center` is 0.
+    """
 
     center: float
     scale: float
     low: float
     high: float
+    objective: Objective = Objective.SQUARED
 
     @staticmethod
-    def fit(target: Tensor) -> TargetScale:
+    def fit(target: Tensor, objective: Objective = Objective.SQUARED) -> TargetScale:
         """From the (N,) float64 training targets."""
+        target = target.log1p() if objective is Objective.LOG_SQUARED else target
+        low, high, mean = float(target.min()), float(target.max()), float(target.mean())
+        if objective is Objective.POISSON:
+            # what one row in all would make it: a mean of 0 would be refuted by any count
+            return TargetScale(0.0, mean or 1.0, max(low, mean / len(target)), high, objective)
         scale = float(target.std(correction=0))
-        return TargetScale(
-            float(target.mean()), scale or 1.0, float(target.min()), float(target.max())
-        )
+        return TargetScale(mean, scale or 1.0, low, high, objective)
+
+    def to_standard(self, target: Tensor) -> Tensor:
+        """(N,) float64 values to what the loss takes, of the same shape."""
+        target = target.log1p() if self.objective is Objective.LOG_SQUARED else target
+        return (target - self.center) / self.scale
 
     def to_values(self, outputs: Tensor) -> Tensor:
         """(N, 1) or (M, N, 1) outputs to (N,) float64 values inside the training range."""
-        values = outputs.double() * self.scale + self.center
+        standard = outputs.double()
+        if self.objective is Objective.POISSON:
+            standard = standard.exp()
+        values = standard * self.scale + self.center
         values = values.clamp(self.low, self.high).squeeze(-1)
-        return values.mean(0) if values.dim() == 2 else values
+        values = values.mean(0) if values.dim() == 2 else values
+        return values.expm1() if self.objective is Objective.LOG_SQUARED else values
 
 
 def log_probabilities(outputs: Tensor) -> Tensor:
@@ -116,12 +136,12 @@ class StopRows:
         return len(self.target)
 
     def score(self, module: NetworkModule) -> float:
-        """RMSE, or the log loss at the best sharpness; infinite if the outputs are not finite."""
+        """The loss of values, or the log loss at the best sharpness; infinite if not finite."""
         outputs = self._outputs(module)
         if not bool(torch.isfinite(outputs).all()):
             return math.inf
         if self.scale is not None:
-            return rmse(self.scale.to_values(outputs), self.target, self.weights)
+            return self._value_loss(self.scale, self.scale.to_values(outputs))
         logs = log_probabilities(outputs)
         sharpness = fit_sharpness(logs, self.target, self.weights)
         return log_loss(logs, self.target, self.weights, sharpness)
@@ -132,6 +152,12 @@ class StopRows:
             return 1.0
         logs = log_probabilities(self._outputs(module))
         return fit_sharpness(logs, self.target, self.weights)
+
+    def _value_loss(self, scale: TargetScale, values: Tensor) -> float:
+        if scale.objective is Objective.SQUARED:
+            return rmse(values, self.target, self.weights)
+        arrays = (tensor.numpy() for tensor in (self.target, values, self.weights))
+        return value_loss(scale.objective, *arrays)
 
     def _outputs(self, module: NetworkModule) -> Tensor:
         return torch.cat(list(outputs_of(module, self.inputs)), dim=-2)

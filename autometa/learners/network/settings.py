@@ -56,7 +56,7 @@ def relative_cost(config: Config) -> float:
     is three times the arithmetic of two layers of 64 with one member, and 25 epochs of such a
     network take as long as LightGBM.
     """
-    settings = Settings.from_config(config)
+    settings = NetworkSettings.from_config(config)
     arithmetic = settings.depth * settings.width**2 * settings.members / (2 * 64**2)
     steps = 256 / settings.batch_size
     return settings.epochs * (0.75 * steps + 0.25 * arithmetic) / 25
@@ -83,7 +83,7 @@ def _n_epochs(n_rows: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class NetworkSettings:
     """A complete config with its types."""
 
     width: int

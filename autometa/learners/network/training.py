@@ -9,6 +9,7 @@ Axes: N rows, B rows of a batch, W width, M members.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,22 +25,28 @@ from autometa.learners.network.inputs import InputBatch
 from autometa.learners.network.module import NetworkModule
 from autometa.learners.network.rates import Optimiser
 from autometa.learners.network.schedule import coslog, flat_cos
+from autometa.metrics import Objective
 
 # Share of an epoch that scoring the stop rows may cost; a forward pass costs a third of a step.
 _MAX_SCORING_SHARE = 0.1
 _FORWARD_SHARE = 1.0 / 3.0
+# Steps between two looks at the clock, and the share of the time left that is planned for
+_PACED_EVERY, _USABLE_SHARE = 20, 0.92
+_HIGHEST_LOG_MEAN = 5.0  # 148 times the mean of all rows
 
 
 @dataclass(frozen=True, slots=True)
 class TrainRows:
     """Training rows: inputs, target as the loss takes it, weights of mean one or None.
 
-    `target` is (N,) int64 classes or (N,) float32 standardised values.
+    `target` is (N,) int64 classes or (N,) float32 standardised values, whose errors count as
+    `objective` says.
     """
 
     inputs: InputBatch
     target: Tensor
     weights: Tensor | None
+    objective: Objective = Objective.SQUARED
 
 
 class StopScorer(Protocol):
@@ -57,10 +64,9 @@ class StopScorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. `n_epochs` is the schedule's length, `last_epoch` where to end on it."""
+    """How to train; `n_epochs` is the schedule's length."""
 
     n_epochs: int
-    last_epoch: int
     batch_size: int
     lr: float
     weight_decay: float
@@ -97,18 +103,24 @@ class Training:
         self._n_batches = len(rows.target) // self._batch_size
         self._kept = Kept(math.inf, 0, None)
         self._n_steps = 0
+        self._n_epochs = plan.n_epochs
+        self._begun = time.monotonic()
         self._has_diverged = False
 
     def run(self, monitor: Monitor) -> int:
-        """Train until the plan, the deadline or a cycle without progress ends it."""
+        """Train until the plan, the deadline or a cycle without progress ends it.
+
+        Where time does not suffice for the plan's epochs the schedule is shortened, for a rate
+        that never falls costs more than epochs that are left out.
+        """
         if self._plan.is_start_scored:
             self._keep_if_better(0, monitor)
         every = self._score_every()
         epoch = 0
-        while epoch < self._plan.last_epoch:
+        while epoch < self._n_epochs:
             is_whole = self._run_epoch(epoch, monitor)
             epoch += is_whole
-            is_last = epoch == self._plan.last_epoch
+            is_last = epoch >= self._n_epochs
             if is_whole and not self._has_diverged and (epoch % every == 0 or is_last):
                 self._keep_if_better(epoch, monitor)
             if self._has_diverged or not is_whole or self._is_hopeless(epoch):
@@ -120,7 +132,7 @@ class Training:
         if self._scorer is None:
             return 1
         cost = _FORWARD_SHARE * self._scorer.n_rows / len(self._rows.target)
-        return max(1, min(math.ceil(cost / _MAX_SCORING_SHARE), self._plan.last_epoch))
+        return max(1, min(math.ceil(cost / _MAX_SCORING_SHARE), self._plan.n_epochs))
 
     def _run_epoch(self, epoch: int, monitor: Monitor) -> bool:
         """One pass over the rows; False if it ended early."""
@@ -129,12 +141,23 @@ class Training:
             if self._n_steps and monitor.is_time_up():
                 return False
             rows = order[batch * self._batch_size : (batch + 1) * self._batch_size]
-            progress = (epoch + batch / self._n_batches) / self._plan.n_epochs
+            done = epoch + batch / self._n_batches
+            if self._n_steps % _PACED_EVERY == _PACED_EVERY - 1:
+                self._shorten(done, monitor.left_s())
+            progress = min(done / self._n_epochs, 1.0)
             if not self._step(rows, progress):
                 self._has_diverged = True
                 return False
             self._n_steps += 1
         return True
+
+    def _shorten(self, done: float, left_s: float) -> None:
+        """Plan no more epochs than there is time for, after `done` of them."""
+        if not math.isfinite(left_s):
+            return
+        epoch_s = (time.monotonic() - self._begun) / max(done, 1e-9)
+        n_epochs = done + _USABLE_SHARE * left_s / max(epoch_s, 1e-9)
+        self._n_epochs = max(1, min(self._n_epochs, math.floor(n_epochs)))
 
     def _step(self, rows: Tensor, progress: float) -> bool:
         """One step; False if the loss was not finite, in which case nothing moved."""
@@ -153,7 +176,7 @@ class Training:
     def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         """(B,) or (M, B) losses of the rows."""
         if target.is_floating_point():
-            return (outputs.squeeze(-1) - target).square()
+            return _value_losses(self._rows.objective, outputs.squeeze(-1), target)
         n_members = outputs.shape[0] if outputs.dim() == 3 else 1
         return functional.cross_entropy(
             outputs.reshape(-1, outputs.shape[-1]),
@@ -213,7 +236,7 @@ class Training:
         """Whether a cycle ends here that has not improved the loss on the stop rows."""
         if self._scorer is None:
             return False
-        ends = [round(self._plan.n_epochs * share) for share in _CYCLE_ENDS]
+        ends = [round(self._n_epochs * share) for share in _CYCLE_ENDS]
         return epoch in ends[1:-1] and self._kept.epoch <= ends[ends.index(epoch) - 1]
 
     def _finish(self, epoch: int) -> int:
@@ -230,3 +253,15 @@ class Training:
 
 
 _CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)  # of `coslog`
+
+
+def _value_losses(objective: Objective, outputs: Tensor, target: Tensor) -> Tensor:
+    """Losses of (B,) or (M, B) outputs; for counts these are logs of the mean."""
+    if objective is Objective.ABSOLUTE:
+        return (outputs - target).abs()
+    if objective is Objective.POISSON:
+        # on from a straight line: a single exponential may else be the whole batch's loss
+        straight = functional.relu(outputs - _HIGHEST_LOG_MEAN)
+        means = outputs.clamp(max=_HIGHEST_LOG_MEAN).exp() * (1.0 + straight)
+        return means - target * outputs
+    return (outputs - target).square()

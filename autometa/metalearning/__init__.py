@@ -1,0 +1,155 @@
+"""Meta-learning over any torch module and any source of tasks.
+
+    learner = MetaSGD(module)
+    meta_train(learner, Sinusoids(), MetaTraining(n_steps=20_000))
+    adapted = learner.adapt(task, n_steps=5).module
+
+Each name loads its module when it is first used, for torch is slow to import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autometa.metalearning._base import Adaptation, MetaLearner, MetaLosses
+    from autometa.metalearning._running import OneByOneWarning
+    from autometa.metalearning._tasks import (
+        Examples,
+        Task,
+        TaskBatch,
+        TaskList,
+        TaskSource,
+        TaskStream,
+    )
+    from autometa.metalearning.evaluation import TaskScores, query_accuracies, query_losses
+    from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
+    from autometa.metalearning.gradient.reptile import Reptile
+    from autometa.metalearning.gradient.rules import AdamOptions, RuleOptions
+    from autometa.metalearning.matching.column_kernel import ColumnMatching
+    from autometa.metalearning.matching.network import MatchingNetwork
+    from autometa.metalearning.matching.task_attention import TaskAttention
+    from autometa.metalearning.ridge import RidgeLearner
+    from autometa.metalearning.saving import load_learner, save_learner
+    from autometa.metalearning.sources import Episodes, Omniglot, Sinusoids, load_omniglot
+    from autometa.metalearning.sources.tables import FewShotTable, FewShotTables, few_shot_table
+    from autometa.metalearning.stochastic.evolution import Evolution
+    from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
+    from autometa.metalearning.stochastic.settings import StochasticOptions
+    from autometa.metalearning.stochastic.strategy import StochasticStrategy
+    from autometa.metalearning.stopping._base import Stopper, StopStrategy
+    from autometa.metalearning.stopping.learned import LearnedStop, StopOptions
+    from autometa.metalearning.stopping.patience import Patience
+    from autometa.metalearning.training import MetaProgress, MetaTrained, MetaTraining, meta_train
+
+_HOMES = {
+    "ANIL": "gradient.maml",
+    "AdamOptions": "gradient.rules",
+    "Adaptation": "_base",
+    "ColumnMatching": "matching.column_kernel",
+    "Episodes": "sources",
+    "Evolution": "stochastic.evolution",
+    "Examples": "_tasks",
+    "FewShotTable": "sources.tables",
+    "FewShotTables": "sources.tables",
+    "FirstOrder": "stochastic.hypergradient",
+    "LearnedStop": "stopping.learned",
+    "MAML": "gradient.maml",
+    "MatchingNetwork": "matching.network",
+    "MetaLearner": "_base",
+    "MetaLosses": "_base",
+    "MetaProgress": "training",
+    "MetaSGD": "gradient.maml",
+    "MetaTrained": "training",
+    "MetaTraining": "training",
+    "Omniglot": "sources",
+    "OneByOneWarning": "_running",
+    "Patience": "stopping.patience",
+    "Reptile": "gradient.reptile",
+    "RidgeLearner": "ridge",
+    "RuleOptions": "gradient.rules",
+    "Sinusoids": "sources",
+    "StochasticOptions": "stochastic.settings",
+    "StochasticStrategy": "stochastic.strategy",
+    "StopOptions": "stopping.learned",
+    "StopStrategy": "stopping._base",
+    "Stopper": "stopping._base",
+    "Task": "_tasks",
+    "TaskAttention": "matching.task_attention",
+    "TaskBatch": "_tasks",
+    "TaskList": "_tasks",
+    "TaskScores": "evaluation",
+    "TaskSource": "_tasks",
+    "TaskStream": "_tasks",
+    "Unrolled": "stochastic.hypergradient",
+    "few_shot_table": "sources.tables",
+    "load_learner": "saving",
+    "load_omniglot": "sources",
+    "meta_train": "training",
+    "query_accuracies": "evaluation",
+    "query_losses": "evaluation",
+    "save_learner": "saving",
+}
+__all__ = [
+    "ANIL",
+    "MAML",
+    "AdamOptions",
+    "Adaptation",
+    "ColumnMatching",
+    "Episodes",
+    "Evolution",
+    "Examples",
+    "FewShotTable",
+    "FewShotTables",
+    "FirstOrder",
+    "LearnedStop",
+    "MatchingNetwork",
+    "MetaLearner",
+    "MetaLosses",
+    "MetaProgress",
+    "MetaSGD",
+    "MetaTrained",
+    "MetaTraining",
+    "Omniglot",
+    "OneByOneWarning",
+    "Patience",
+    "Reptile",
+    "RidgeLearner",
+    "RuleOptions",
+    "Sinusoids",
+    "StochasticOptions",
+    "StochasticStrategy",
+    "StopOptions",
+    "StopStrategy",
+    "Stopper",
+    "Task",
+    "TaskAttention",
+    "TaskBatch",
+    "TaskList",
+    "TaskScores",
+    "TaskSource",
+    "TaskStream",
+    "Unrolled",
+    "few_shot_table",
+    "load_learner",
+    "load_omniglot",
+    "meta_train",
+    "query_accuracies",
+    "query_losses",
+    "save_learner",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name's module on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(set(globals()) | set(__all__))

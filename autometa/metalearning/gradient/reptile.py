@@ -1,0 +1,121 @@
+"""Reptile: move the initial values towards where tasks end.
+
+Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (2018): algorithm 1 (serial)
+is a meta-batch of one task, algorithm 2 (batched) of several. What is added to `.grad` is the
+pseudo-gradient, initial minus adapted values, so that plain SGD with the rate epsilon is the
+paper's update, and any other optimiser can take it.
+
+Axes: T tasks, N rows of support and query together, S inner steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autometa.errors import MetaLearningError
+from autometa.metalearning._base import (
+    LossFunction,
+    MetaLosses,
+    loss_by_targets,
+    require_finite,
+)
+from autometa.metalearning._running import add_gradients
+from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.gradient.inner_loop import descend
+from autometa.metalearning.gradient.learner import GradientLearner
+from autometa.metalearning.gradient.rules import Parameters, RuleSpec
+
+
+class Reptile(GradientLearner):
+    """Learns initial values from tasks' adapted values alone: no second set is needed to train.
+
+    Each inner step of meta-training sees `batch_size` of a task's rows, support and query
+    together, in a new order each time round; None is all of them at once. Different mini-batches
+    are what the method learns from: with a single inner step it is joint training on all tasks.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        rule: RuleSpec | Mapping[str, Any] | float = 0.02,
+        *,
+        n_steps: int | Sequence[int] = 5,
+        batch_size: int | None = 10,
+        adapted: Sequence[str] = ("",),
+        loss: LossFunction = loss_by_targets,
+        max_together: int | None = None,
+    ) -> None:
+        super().__init__(
+            module, rule, n_steps=n_steps, adapted=adapted, loss=loss, max_together=max_together
+        )
+        if any(True for _ in self.rule.parameters()):
+            raise MetaLearningError(
+                "Reptile cannot learn rates, for it differentiates no inner loop: give constant "
+                "ones, or use MetaSGD"
+            )
+        if batch_size is not None and batch_size < 1:
+            raise MetaLearningError(f"an inner mini-batch has at least one row, not {batch_size}")
+        self.batch_size = batch_size
+
+    def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
+        """Add initial minus adapted values, averaged over tasks."""
+        n_steps = self._draw_n_steps(rng)
+        rows = self._row_orders(batch, n_steps, rng)
+        start = {name: value.detach() for name, value in self._initial().items()}
+        fixed = {name: value for name, value in start.items() if not self._is_inner(name)}
+
+        def adapted(
+            support: Examples, query: Examples, place: Tensor
+        ) -> tuple[Parameters, Tensor, Tensor]:
+            both = _joined(support, query)
+            picks = rows[place]
+
+            def loss_at(inner: Parameters, step: int) -> Tensor:
+                pick = picks[step]
+                examples = Examples(both.inputs[pick], both.targets[pick])
+                return self._loss({**fixed, **inner}, examples)
+
+            seen: list[Tensor] = []
+            last = self._inner(start)
+            for moment in descend(loss_at, last, self.rule, n_steps, is_first_order=True):
+                last = moment.parameters
+                seen.append(moment.loss)
+            return last, torch.stack(seen), self._loss({**fixed, **last}, query)
+
+        values, seen, after = self.runner.map(adapted, batch)
+        require_finite(seen, batch, "loss")
+        require_finite(after, batch, "loss")
+        self._move_towards(values, share)
+        return MetaLosses(after)
+
+    def facts(self) -> dict[str, object]:
+        """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
+        return {**super().facts(), "batch_size": self.batch_size}
+
+    def _move_towards(self, values: Parameters, share: float) -> None:
+        own = dict(self.module.named_parameters())
+        names = list(values)
+        moves: list[Tensor | None] = [
+            (own[name].detach() - values[name].mean(dim=0)) * share for name in names
+        ]
+        add_gradients([own[name] for name in names], moves)
+
+    def _row_orders(self, batch: TaskBatch, n_steps: int, rng: np.random.Generator) -> Tensor:
+        """(T, S, B) the rows of each inner step, going through all rows before any comes again."""
+        n_rows = batch.support.inputs.shape[1] + batch.query.inputs.shape[1]
+        size = min(self.batch_size or n_rows, n_rows)
+        n_rounds = -(-n_steps * size // n_rows)
+        rounds = rng.random((len(batch), n_rounds, n_rows)).argsort(axis=-1)
+        flat = rounds.reshape(len(batch), -1)[:, : n_steps * size]
+        rows = torch.from_numpy(flat.reshape(len(batch), n_steps, size))
+        return rows.to(batch.support.inputs.device)
+
+
+def _joined(support: Examples, query: Examples) -> Examples:
+    inputs = torch.cat([support.inputs, query.inputs])
+    return Examples(inputs, torch.cat([support.targets, query.targets]))

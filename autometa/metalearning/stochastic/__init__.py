@@ -1,0 +1,1 @@
+"""Learned mini-batch gradient descent: rates, schedule, momentum, decay and batch size."""

@@ -1,0 +1,232 @@
+"""A learned strategy of mini-batch gradient descent for one module and the tasks it meets.
+
+    strategy = StochasticStrategy(module, n_rows_read=500)
+    meta_train(strategy, tasks, MetaTraining(300, make_optimizer=lambda p: Adam(p, lr=0.05)))
+    adapted = strategy.adapt(task)
+
+The initial values are the module's own; MAML learns those.
+
+Axes: T tasks, N rows of a support or query set, S inner steps, O outputs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autometa.errors import MetaLearningError
+from autometa.metalearning._base import (
+    Adaptation,
+    LossFunction,
+    MetaLearner,
+    MetaLosses,
+    loss_by_targets,
+    require_finite,
+    require_usable,
+)
+from autometa.metalearning._running import TaskRunner
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning.stochastic.descent import (
+    Layout,
+    MiniBatchDescent,
+    in_batches,
+    row_orders,
+)
+from autometa.metalearning.stochastic.evolution import Evolution
+from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
+from autometa.metalearning.stochastic.settings import (
+    LearnedSettings,
+    Plan,
+    StochasticOptions,
+    stochastic_options,
+)
+
+MetaGradient = FirstOrder | Unrolled | Evolution
+_META_GRADIENTS: dict[str, Callable[..., MetaGradient]] = {
+    "first_order": FirstOrder,
+    "unrolled": Unrolled,
+    "evolution": Evolution,
+}
+
+
+class StochasticStrategy(MetaLearner):
+    """Learns rates, their schedule, momentum, decay and batch size of mini-batch descent.
+
+    An inner loop reads `n_rows_read` support rows in all (of several numbers each meta-step draws
+    one): its steps are as many as its mini-batches come to. `by` is where meta-gradients come
+    from, and may be changed between two meta-trainings: `Unrolled` is exact, for short loops;
+    `FirstOrder` is quick and lean at any length, and biased where loops are long; `Evolution` is
+    slow, but goes by what loops really come to, and it alone learns the batch size. `seed` is for
+    the order of rows where none is given: each adaptation to a task then comes out the same.
+    """
+
+    owners: Tensor
+
+    def __init__(
+        self,
+        module: nn.Module,
+        options: StochasticOptions | Mapping[str, Any] | None = None,
+        *,
+        n_rows_read: int | Sequence[int] = 500,
+        by: MetaGradient | Mapping[str, Any] | None = None,
+        adapted: Sequence[str] = ("",),
+        seed: int = 0,
+        loss: LossFunction = loss_by_targets,
+        max_together: int | None = None,
+    ) -> None:
+        super().__init__()
+        require_usable(module)
+        self.module = module
+        self.adapted = tuple(adapted)
+        inner = _adapted_tensors(module, self.adapted)
+        self._layout = Layout(tuple(inner), tuple(one.shape for one in inner.values()))
+        first = next(iter(inner.values())).detach()
+        self.register_buffer("owners", self._layout.owners().to(first.device), persistent=False)
+        given = StochasticOptions() if options is None else stochastic_options(options)
+        self.settings = LearnedSettings(given, len(inner), first)
+        self.row_choices = (n_rows_read,) if isinstance(n_rows_read, int) else tuple(n_rows_read)
+        if not self.row_choices or min(self.row_choices) < 1:
+            raise MetaLearningError(f"the inner loop reads at least one row, not {n_rows_read}")
+        self.by = _meta_gradient(by)
+        self.seed = seed
+        self.loss = loss
+        self.runner = TaskRunner(max_together)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a mini-batch, where a task has as many."""
+        return self.settings.batch_size()
+
+    @property
+    def n_inner_steps(self) -> int:
+        """The steps that the largest number of rows comes to, at the batch size as it is."""
+        return max(max(self.row_choices) // self.batch_size, 1)
+
+    def plan(self, n_steps: int | None = None) -> Plan:
+        """Rates, momentum and decay of each step of a run."""
+        with torch.no_grad():
+            return self.settings.plan(self.n_inner_steps if n_steps is None else n_steps)
+
+    def rates(self, step: int, n_steps: int) -> dict[str, Tensor]:
+        """The rate () of each tensor in one of so many steps."""
+        return dict(zip(self._layout.names, self.plan(n_steps).rates[step], strict=True))
+
+    def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
+        """Add the meta-gradient of a loop over a drawn number of rows."""
+        n_rows_read = int(rng.choice(self.row_choices))
+        return MetaLosses(self.by.accumulate(self._descent, batch, n_rows_read, share, rng))
+
+    def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
+        """(S, T, N, O) outputs for the query rows after runs of these numbers of steps.
+
+        Each number is a run of its own, for the schedule is over the share of steps done.
+        """
+        descent = self._descent
+        runs = {n_steps: self._run(batch, n_steps) for n_steps in steps}
+
+        def outputs(support: Examples, query: Examples, place: Tensor) -> Tensor:
+            del place
+            found: dict[int, Tensor] = {}
+            for n_steps, (order, plan) in runs.items():
+                values, _ = descent.end(support, order, plan)
+                found[n_steps] = descent.outputs(values, query.inputs)
+            return torch.stack([found[n_steps] for n_steps in steps])
+
+        with self._seeded():
+            return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
+
+    def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
+        """A copy of the module after the inner loop, in eval mode.
+
+        Its losses are those of the mini-batch before each step, and of all support rows at the
+        end. None takes as many steps as the largest number of rows comes to.
+        """
+        descent, [batch] = self._descent, stack_tasks([task])
+        if n_steps is None:
+            n_steps = max(max(self.row_choices) // descent.size_for(batch), 1)
+        order, plan = self._run(batch, n_steps)
+        with torch.no_grad(), self._seeded():
+            values, seen = descent.end(task.support, order, plan)
+            losses = torch.cat([seen, descent.loss_of(values, task.support)[None]])
+        require_finite(losses[None], batch, "support loss")
+        module = copy.deepcopy(self.module).eval()
+        module.load_state_dict({**module.state_dict(), **self._layout.split(values)})
+        rates = self.rates(-1, max(n_steps, 1))
+        return Adaptation(module, rates, tuple(losses.tolist()))
+
+    def facts(self) -> dict[str, object]:
+        """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
+        return {
+            "options": self.settings.options.facts(),
+            "n_rows_read": list(self.row_choices),
+            "by": {"kind": self.by.kind, **asdict(self.by)},
+            "adapted": list(self.adapted),
+            "seed": self.seed,
+        }
+
+    def check(self, batch: TaskBatch) -> None:
+        """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
+        require_usable(self.module)
+        if len(batch.query.inputs[0]) == 0:
+            raise MetaLearningError(
+                f"task {batch.name_of(0)} has no query rows: nothing tells how well it adapted"
+            )
+        with torch.no_grad():
+            support = batch.task(0).support
+            self.loss(self.module(support.inputs), support.targets)
+
+    @property
+    def _descent(self) -> MiniBatchDescent:
+        return MiniBatchDescent(
+            self.module, self._layout, self.owners, self.settings, self.loss, self.runner
+        )
+
+    def _run(self, batch: TaskBatch, n_steps: int) -> tuple[Tensor, Plan]:
+        """Rows (S, B) and plan of a run that is the same for every task of one size."""
+        inputs, size = batch.support.inputs, self._descent.size_for(batch)
+        rng = np.random.default_rng(self.seed)
+        order = row_orders(1, inputs.shape[1], max(n_steps, 1) * size, rng)
+        rows = in_batches(order, size)[0][:n_steps]
+        return rows.to(inputs.device), self.plan(max(n_steps, 1))
+
+    @contextmanager
+    def _seeded(self) -> Generator[None]:
+        """Dropout and the like draw from torch's own generator, which is left as it was."""
+        devices = [self.owners.device] if self.owners.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed)
+            yield
+
+
+def _adapted_tensors(module: nn.Module, adapted: tuple[str, ...]) -> dict[str, Tensor]:
+    """Those that the inner loop changes; raises `MetaLearningError` if it could not."""
+    named: dict[str, Tensor] = {
+        name: one for name, one in module.named_parameters() if one.requires_grad
+    }
+    inner = {name: one for name, one in named.items() if name.startswith(adapted)}
+    if not inner:
+        raise MetaLearningError(
+            f"no parameter's name begins with any of {adapted}: choose among {', '.join(named)}"
+        )
+    kinds = {(one.dtype, one.device) for one in inner.values()}
+    if len(kinds) > 1:
+        raise MetaLearningError(
+            "the parameters differ in type or device: bring the module to one of each with .to()"
+        )
+    return inner
+
+
+def _meta_gradient(by: MetaGradient | Mapping[str, Any] | None) -> MetaGradient:
+    if by is None:
+        return FirstOrder()
+    if not isinstance(by, Mapping):
+        return by
+    options = {key: value for key, value in by.items() if key != "kind"}
+    return _META_GRADIENTS[by["kind"]](**options)

@@ -1,0 +1,1 @@
+"""The meta-learning algorithms beside their papers' figures: sine curves, Omniglot, speed."""

@@ -1,0 +1,130 @@
+"""What the meta-learning benchmarks report: figures with intervals, and where they come from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from autometa.errors import OptionError
+from autometa.metalearning import TaskScores
+
+_CPU_FACTS = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A mean over test tasks after some inner steps, with half of its 95 % interval.
+
+    None stands for what is not finite, which JSON cannot say.
+    """
+
+    steps: int
+    mean: float | None
+    half_interval: float | None
+
+    @property
+    def text(self) -> str:
+        """Such as `0.430 +- 0.036`."""
+        if self.mean is None or self.half_interval is None:
+            return "not finite"
+        digits = 1 if self.mean >= 10 else 3  # accuracies in per cent, losses
+        return f"{self.mean:.{digits}f} ± {self.half_interval:.{digits}f}"
+
+
+def figures(scores: TaskScores, *, scale: float = 1.0) -> list[Figure]:
+    """One figure for each number of steps, multiplied by `scale`."""
+    pairs = zip(scores.mean(), scores.half_interval(), strict=True)
+    values = [(_finite(mean * scale), _finite(half * scale)) for mean, half in pairs]
+    return [Figure(step, *value) for step, value in zip(scores.steps, values, strict=True)]
+
+
+def provenance(device: torch.device | str = "cpu") -> dict[str, object]:
+    """The commit ("-dirty" if the files differ from it), the machine and the versions."""
+    return {
+        "commit": _commit(),
+        "machine": _machine(torch.device(device)),
+        "n_threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def add_shared_options(parser: argparse.ArgumentParser, algorithms: Sequence[str]) -> None:
+    """The options that both benchmarks of algorithms take."""
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of first weights, training and test tasks [0]")
+    add("--checkpoints", type=Path, metavar="DIR", help="keep state here, and go on from it")
+    add("--threads", type=int, metavar="N", help="threads of torch [its own default]")
+    add("--quiet", action="store_true", help="do not say how far it is")
+    add("--json", action="store_true", help="JSON on stdout in place of Markdown")
+    add(
+        "--algorithm",
+        action="append",
+        choices=algorithms,
+        dest="algorithms",
+        help="may be given more than once [all]",
+    )
+
+
+def require_counts(arguments: argparse.Namespace, least: Mapping[str, int]) -> None:
+    """Raise `OptionError` for a count below what is allowed; None passes."""
+    for name, lowest in least.items():
+        given = getattr(arguments, name)
+        if given is not None and given < lowest:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} {given} is too low: give {lowest} or more")
+
+
+def write(report: Mapping[str, object], markdown: str, *, as_json: bool) -> None:
+    """The report on stdout."""
+    text = json.dumps(report, indent=2, allow_nan=False) if as_json else markdown
+    sys.stdout.write(text + "\n")
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text as a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _commit() -> str | None:
+    """None where the package does not lie in a checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    here = Path(__file__).resolve().parent
+    command = [
+        git,
+        "--no-optional-locks",
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=7",
+        "--exclude=*",
+    ]
+    done = subprocess.run(  # noqa: S603  fixed words, no shell
+        command, cwd=here, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or None
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    facts = _CPU_FACTS.read_text().splitlines() if _CPU_FACTS.exists() else []
+    models = [line.partition(":")[2].strip() for line in facts if line.startswith("model name")]
+    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"

@@ -1,0 +1,131 @@
+"""Matching by columns: indifferent to their order, learned across tables, an ordinary module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from autometa.errors import MetaLearningError
+from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.evaluation import query_accuracies, query_losses
+from autometa.metalearning.matching.column_kernel import ColumnMatching, column_facts
+from autometa.metalearning.training import MetaTraining, meta_train
+
+
+def draw(rng: np.random.Generator, n_tasks: int = 4, n_ways: int = 3) -> TaskBatch:
+    """Tasks of which a few columns tell the class, and a group of others repeat one noise."""
+    n_columns, n_rows = 12, 4 * n_ways + 20
+    labels = np.concatenate([np.arange(4 * n_ways) % n_ways, rng.integers(0, n_ways, 20)])
+    inputs = rng.normal(size=(n_tasks, n_rows, n_columns))
+    for task in range(n_tasks):
+        columns = rng.permutation(n_columns)
+        inputs[task][:, columns[3:9]] = rng.normal(size=(n_rows, 1)) * 1.5
+        centres = rng.normal(size=(n_ways, 3)) * 2
+        inputs[task][:, columns[:3]] += centres[labels]
+    X = torch.from_numpy(inputs.astype(np.float32))
+    y = torch.from_numpy(np.tile(labels, (n_tasks, 1)))
+    n_support = 4 * n_ways
+    return TaskBatch(
+        Examples(X[:, :n_support], y[:, :n_support]), Examples(X[:, n_support:], y[:, n_support:])
+    )
+
+
+class Tables:
+    """A source of such tasks."""
+
+    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
+        """One batch."""
+        return [draw(rng, n_tasks)]
+
+
+def noisy(seed: int) -> ColumnMatching:
+    """A learner in which no weight is zero, so that everything has its effect."""
+    torch.manual_seed(seed)
+    learner = ColumnMatching(width=8)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return learner
+
+
+def outputs(learner: ColumnMatching, batch: TaskBatch) -> Tensor:
+    """(T, Q, K) log-probabilities."""
+    return learner.query_outputs(batch, (1,))[0]
+
+
+def test_order_of_columns_rows_and_classes_changes_nothing() -> None:
+    """Columns and support rows in another order give the same; classes renamed are renamed."""
+    rng = np.random.default_rng(0)
+    learner, batch = noisy(0), draw(rng)
+    told = outputs(learner, batch)
+    columns = torch.from_numpy(rng.permutation(12))
+    rows = torch.from_numpy(rng.permutation(12))
+    inputs = batch.support.inputs[:, rows][:, :, columns]
+    support = Examples(inputs, batch.support.targets[:, rows])
+    query = Examples(batch.query.inputs[:, :, columns], batch.query.targets)
+    assert torch.allclose(outputs(learner, TaskBatch(support, query)), told, atol=1e-5)
+    names = torch.tensor([2, 0, 1])
+    renamed = TaskBatch(Examples(support.inputs, names[support.targets]), query)
+    assert torch.allclose(outputs(learner, renamed)[..., names], told, atol=1e-5)
+
+
+def test_facts_of_a_column_against_numpy() -> None:
+    """Spread between and within classes as NumPy computes them."""
+    batch = draw(np.random.default_rng(1), 1)
+    X, y = batch.support.inputs[0].numpy(), batch.support.targets[0].numpy()
+    Y = torch.nn.functional.one_hot(batch.support.targets, 3).float()
+    facts = column_facts(batch.support.inputs, Y)[0].numpy()
+    means = np.stack([X[y == c].mean(axis=0) for c in range(3)])
+    within = sum(((X[y == c] - means[c]) ** 2).sum(axis=0) for c in range(3)) / (len(X) - 3)
+    assert np.allclose(facts[:, 0], means.var(axis=0), rtol=1e-4)
+    assert np.allclose(facts[:, 1], within, rtol=1e-4)
+
+
+def test_a_single_row_of_each_class_is_enough() -> None:
+    """One shot gives finite probabilities that sum to one, and a finite gradient."""
+    batch = draw(np.random.default_rng(2))
+    one = TaskBatch(
+        Examples(batch.support.inputs[:, :3], batch.support.targets[:, :3]), batch.query
+    )
+    learner = noisy(1)
+    assert torch.allclose(outputs(learner, one).exp().sum(-1), torch.ones(4, 20))
+    learner.accumulate(one, 1.0, np.random.default_rng(0))
+    grads = [parameter.grad for parameter in learner.parameters()]
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
+
+
+def test_it_learns_which_columns_to_trust() -> None:
+    """Meta-trained it is better on new tasks than untrained, by a wide margin."""
+    torch.manual_seed(0)
+    learner = ColumnMatching(width=16)
+    test = [draw(np.random.default_rng(9), 60)]
+    before = query_losses(learner, test, (1,)).mean()[0]
+    start = query_accuracies(learner, test, (1,)).mean()[0]
+    training = MetaTraining(60, n_tasks=16, evaluate_every=1_000)
+    meta_train(learner, Tables(), training)
+    assert query_losses(learner, test, (1,)).mean()[0] < 0.9 * before
+    assert query_accuracies(learner, test, (1,)).mean()[0] > start + 0.02
+
+
+def test_adapted_module_says_what_the_learner_does() -> None:
+    """`adapt` gives a module of its own with the same outputs."""
+    batch, learner = draw(np.random.default_rng(3)), noisy(2)
+    adapted = learner.adapt(batch.task(1))
+    told = outputs(learner, batch)[1]
+    assert torch.allclose(adapted.module(batch.query.inputs[1]), told, atol=1e-5)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.zero_()
+    assert torch.allclose(adapted.module(batch.query.inputs[1]), told, atol=1e-5)
+
+
+def test_a_class_without_support_rows_is_refused() -> None:
+    """The message says which task and how many classes are missing."""
+    batch = draw(np.random.default_rng(4))
+    batch.support.targets[2] = 2 * (batch.support.targets[2] > 0)
+    with pytest.raises(MetaLearningError, match="number 2 show 2 of 3"):
+        ColumnMatching().check(batch)

@@ -1,0 +1,157 @@
+"""Meta-learners as folders of plain files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autometa.errors import MetaLearningError, ModelError
+from autometa.metalearning._base import MetaLearner
+from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
+from autometa.metalearning.gradient.reptile import Reptile
+from autometa.metalearning.gradient.rules import AdamOptions, RuleOptions
+from autometa.metalearning.matching.column_kernel import ColumnMatching
+from autometa.metalearning.matching.network import MatchingNetwork
+from autometa.metalearning.ridge import RidgeLearner
+from autometa.metalearning.saving import load_learner, save_learner
+from autometa.metalearning.stochastic.strategy import StochasticStrategy
+
+DTYPES = [torch.float32, torch.float64]
+
+
+def net(seed: int = 0, dtype: torch.dtype = torch.float32, n_hidden: int = 4) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(2, n_hidden), nn.Tanh(), nn.Linear(n_hidden, 3)).to(dtype)
+
+
+def tasks(dtype: torch.dtype = torch.float32) -> TaskBatch:
+    rng = np.random.default_rng(0)
+
+    def rows() -> Examples:
+        inputs = torch.as_tensor(rng.normal(size=(2, 6, 2)), dtype=dtype)
+        return Examples(inputs, torch.arange(6).remainder(3).repeat(2, 1))
+
+    return TaskBatch(rows(), rows())
+
+
+LEARNERS: dict[str, Callable[[nn.Module], MetaLearner]] = {
+    "MAML": lambda module: MAML(
+        module, RuleOptions(0.1, "one", momentum=0.3, clip=1.0), order=1, multi_step_until=7
+    ),
+    "MAML++": lambda module: MAML(module, RuleOptions(0.1, "tensor", n_steps=3), n_steps=3),
+    "ANIL": lambda module: ANIL(module, 0.2, head=["2."], n_steps=(2, 4)),
+    "Meta-SGD": lambda module: MetaSGD(
+        module, RuleOptions(0.1, "parameter", is_momentum_learned=True, is_decay_learned=True)
+    ),
+    "Reptile": lambda module: Reptile(module, AdamOptions(0.01, (0.5, 0.9)), batch_size=None),
+    "ridge": lambda module: RidgeLearner(module, penalty=3.0, scale=2.0),
+    "stochastic": lambda module: StochasticStrategy(module, n_rows_read=20),
+    "matching": MatchingNetwork,
+    "matching in context": lambda module: MatchingNetwork(module, n_reads=2, n_dimensions=3),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_what_is_saved_comes_back(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
+    """Around another module of the same shapes, a loaded learner has the same outputs and options.
+
+    Every tensor was moved away from where it starts, so that none can be right by chance.
+    """
+    learner, batch = LEARNERS[kind](net(dtype=dtype)), tasks(dtype)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    learner.accumulate(batch, 1.0, np.random.default_rng(0))
+    save_learner(learner, tmp_path / "new" / "folder")
+    found = load_learner(tmp_path / "new" / "folder", net(seed=1, dtype=dtype))
+    assert type(found) is type(learner)
+    assert found.facts() == learner.facts()
+    torch.testing.assert_close(found.state_dict(), learner.state_dict(), rtol=0, atol=0)
+    outputs = [one.query_outputs(batch, [0, 3]) for one in (learner, found)]
+    assert torch.equal(outputs[0], outputs[1])
+    assert found.n_inner_steps == learner.n_inner_steps
+
+
+def test_what_has_no_module_comes_back_without_one(tmp_path: Path) -> None:
+    """Matching by columns is saved and loaded by itself; others say that they need a module."""
+    torch.manual_seed(0)
+    learner, batch = ColumnMatching(width=4), tasks()
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    save_learner(learner, tmp_path / "columns")
+    found = load_learner(tmp_path / "columns")
+    outputs = [one.query_outputs(batch, [1]) for one in (learner, found)]
+    assert torch.equal(outputs[0], outputs[1])
+    save_learner(MAML(net()), tmp_path / "maml")
+    with pytest.raises(MetaLearningError, match="without a module"):
+        load_learner(tmp_path / "maml")
+
+
+def test_files_are_tensors_and_json(tmp_path: Path) -> None:
+    """A folder holds one safetensors file and one of JSON: nothing that loading would execute."""
+    save_learner(LEARNERS["MAML"](net()), tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
+    facts = json.loads((tmp_path / "model.json").read_text())
+    assert facts["kind"] == "MAML"
+    assert facts["rule"]["momentum"] == 0.3
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    """A folder holds what was saved last."""
+    save_learner(LEARNERS["ridge"](net()), tmp_path)
+    save_learner(LEARNERS["Reptile"](net()), tmp_path)
+    assert isinstance(load_learner(tmp_path, net()), Reptile)
+
+
+@pytest.mark.parametrize("module", [net(n_hidden=5), nn.Linear(2, 3), nn.Identity()])
+@pytest.mark.parametrize("kind", ["MAML", "Meta-SGD", "ridge", "matching"])
+def test_a_module_that_does_not_fit_is_told(tmp_path: Path, kind: str, module: nn.Module) -> None:
+    """Parameters of other names or shapes raise an error that a user can mend."""
+    save_learner(LEARNERS[kind](net()), tmp_path)
+    with pytest.raises(MetaLearningError):
+        load_learner(tmp_path, module)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "Pickle"},
+        {},
+        {"kind": "MAML", "colour": "red"},
+        {"kind": "MAML", "rule": {"kind": "gradient", "speed": 1}},
+        {"kind": "MAML", "rule": {"kind": "newton"}},
+        {"kind": "MAML", "n_steps": "many"},
+    ],
+)
+def test_damaged_options_are_told(tmp_path: Path, facts: dict[str, object]) -> None:
+    """Options that no meta-learner has raise an error that names the folder or the option."""
+    save_learner(MAML(net()), tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(MetaLearningError):
+        load_learner(tmp_path, net())
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """What cannot be read raises `ModelError`."""
+    with pytest.raises(ModelError, match="cannot read"):
+        load_learner(tmp_path / "nowhere", net())
+
+
+def test_a_learner_of_ones_own_is_refused(tmp_path: Path) -> None:
+    """A class that could not be loaded again is not saved."""
+
+    class Mine(MAML):
+        pass
+
+    with pytest.raises(MetaLearningError, match="Mine"):
+        save_learner(Mine(net()), tmp_path)

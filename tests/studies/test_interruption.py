@@ -1,0 +1,100 @@
+"""Ctrl-C: a wish while a study runs, the end at once while there is nothing to finish yet."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from autometa.studies.interruption import Interruption, holding_back_interruption, interruption
+
+ROOT = Path(__file__).parents[2]
+
+
+def _press() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_first_is_a_wish_and_the_second_the_end() -> None:
+    """In the block the first Ctrl-C is noted, the second raises; after it all is as before."""
+    before = signal.getsignal(signal.SIGINT)
+    with interruption() as wish:
+        assert not wish()
+        _press()
+        assert wish()
+        with pytest.raises(KeyboardInterrupt):
+            _press()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_thread_catches_nothing() -> None:
+    """A study in a thread runs as it is: only the main thread hears of signals."""
+    before, wishes = signal.getsignal(signal.SIGINT), list[Interruption]()
+
+    def run() -> None:
+        with interruption() as wish:
+            assert signal.getsignal(signal.SIGINT) is before
+            wishes.append(wish)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert [wish() for wish in wishes] == [False]
+
+
+def test_what_is_held_back_comes_later_and_never_to_a_process_started_meanwhile() -> None:
+    """The user's Ctrl-C is not lost, and a worker that is still starting does not die of it."""
+    with interruption() as wish:
+        with holding_back_interruption():
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            _press()
+            assert not wish()
+        assert wish()
+    child.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert child.poll() is None
+    child.kill()
+    child.wait()
+
+
+def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None:
+    """A terminal's Ctrl-C, which the starting workers get as well, leaves with 130 and silence."""
+    command = [sys.executable, "-m", "autometa", "tune", "-", "--target", "y", "--jobs", "1"]
+    table, never_closed = os.pipe()
+    os.write(never_closed, b"x,y\n")
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "AUTOMETA_STORE": "store.db", "PYTHONPATH": str(ROOT)},
+        stdin=table,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_read(table)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(table)
+        os.close(never_closed)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+
+
+def _wait_until_read(pipe: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+        if not int.from_bytes(waiting, sys.byteorder):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing was read in a minute")
