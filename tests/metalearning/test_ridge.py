@@ -47,7 +47,9 @@ def test_solution_is_the_closed_form(n: int, n_features: int, penalty: float, se
     """With fewer rows than features, or more, weights are NumPy's (X'X + lambda I)^-1 X'Y."""
     rng = np.random.default_rng(seed)
     X, Y = rng.normal(size=(n, n_features)), rng.normal(size=(n, 2))
-    found = solve_ridge(torch.as_tensor(X), torch.as_tensor(Y), torch.tensor(penalty))
+    found = solve_ridge(
+        torch.as_tensor(X), torch.as_tensor(Y), torch.tensor(penalty, dtype=torch.float64)
+    )
     np.testing.assert_allclose(found.numpy(), by_numpy(X, Y, penalty), rtol=1e-7, atol=1e-9)
 
 

@@ -1,6 +1,7 @@
 """The loop: budgets end it, order does not change it, and no failure of a worker stops it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -137,6 +138,19 @@ def test_beside_a_time_budget_a_number_of_trials_is_only_a_cap() -> None:
     records.clear()
     _loop(_HandExecutor(1, False, slow), Limits(Deadline.after(60.0), 60.0, 30), records).run()
     assert sum(record.learner == "dale" for record in records) == 1
+
+
+def test_a_learner_is_not_judged_by_others_seconds() -> None:
+    """However long the others take, each learner gets its first trial; then its own time counts."""
+    records: list[TrialRecord] = []
+
+    def slow(unit: WorkUnit) -> TrialRecord:
+        return replace(_good(unit), duration_s=0.01 if unit.learner == "step" else 1e6)
+
+    _loop(_HandExecutor(1, False, slow), Limits(Deadline.after(60.0), 60.0, 6), records).run()
+    counts = Counter(record.learner for record in records)
+    assert counts["hill"] == counts["dale"] == 1
+    assert counts["step"] > 1
 
 
 def test_time_ends_the_search() -> None:

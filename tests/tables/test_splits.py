@@ -221,3 +221,14 @@ def test_groups_are_spread_by_class() -> None:
     plan = plan_splits(make_table(target, groups=groups), seed=0, budget_s=None)
     shares = [target[split.score].mean() for split in plan.splits]
     assert max(shares) - min(shares) < 0.08
+
+
+def test_many_classes_leave_time_for_fewer_folds() -> None:
+    """A round of boosting is a tree for each class: with 20 of them a minute affords a holdout."""
+    rng = np.random.default_rng(0)
+    two = make_table(rng.integers(0, 2, 20_000))
+    twenty = make_table(rng.integers(0, 20, 20_000))
+    plans = [plan_splits(one, seed=0, budget_s=20.0) for one in (two, twenty)]
+    assert plans[0].n_folds > 1
+    assert plans[1].n_folds == 1
+    assert plan_splits(twenty, seed=0, budget_s=None).n_folds > 1

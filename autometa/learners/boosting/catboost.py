@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from autometa.bundles import Bundle, write_bundle
 from autometa.errors import ModelError
 from autometa.learners._base import FitContext, Learner, Model, Monitor, TableShape, TrialPruned
-from autometa.learners.boosting.pace import Pace, patience
+from autometa.learners.boosting.pace import LAST_TIMED, Pace, patience
 from autometa.learners.problems import (
     Outputs,
     Problem,
@@ -156,12 +156,18 @@ class _RoundWatch:
     """
 
     def __init__(
-        self, monitor: Monitor, metric: str, rate: float, units: tuple[float, float]
+        self,
+        monitor: Monitor,
+        metric: str,
+        rate: float,
+        units: tuple[float, float],
+        n_told: int,
     ) -> None:
         self._monitor = monitor
         self._metric = metric
         self.pace = Pace(rate)
         self.is_too_slow = False
+        self._n_told = n_told  # rounds whose points the curve has from a first beginning
         self._factor, self._term = units
         self._best_loss = math.inf
         self.best_round = 0
@@ -177,7 +183,10 @@ class _RoundWatch:
             loss = float(history[self._metric][-1]) * self._factor + self._term
             if loss < self._best_loss:
                 self.best_round, self._best_loss = step, loss
-            if step <= 10 or step % 10 == 0:  # a point a round would be as many rows in the store
+            is_shown = step <= 10 or step % 10 == 0
+            if (
+                is_shown and step > self._n_told
+            ):  # a point a round would be as many rows in the store
                 try:
                     self._monitor.report(step, loss)
                 except TrialPruned as pruned:
@@ -197,7 +206,7 @@ def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
         pools.append(_labelled_pool(problem.stop, outputs))
     trees, watch = _grow(settings, problem, pools, rate)
     if watch.is_too_slow:
-        trees, watch = _grow(settings, problem, pools, watch.pace.rate)
+        trees, watch = _grow(settings, problem, pools, watch.pace.rate, LAST_TIMED)
     n_steps = max(watch.best_round, 1)
     # CatBoost can cut symmetric trees only; of others, predicting leaves the later ones out
     if n_steps < int(trees.tree_count_ or 0) and settings.text("grow_policy") == "SymmetricTree":
@@ -206,12 +215,12 @@ def _boost(settings: Settings, problem: Problem) -> CatBoostModel:
 
 
 def _grow(
-    settings: Settings, problem: Problem, pools: Sequence[Any], rate: float
+    settings: Settings, problem: Problem, pools: Sequence[Any], rate: float, n_told: int = 0
 ) -> tuple[Any, _RoundWatch]:
     """Boost on the first pool, watched on the second if there is one."""
     context, outputs = problem.context, problem.outputs
     loss = _loss_name(outputs)
-    watch = _RoundWatch(context.monitor, loss, rate, problem.library_units)
+    watch = _RoundWatch(context.monitor, loss, rate, problem.library_units, n_told)
     parameters: dict[str, Any] = settings.values | {
         "learning_rate": rate,
         "iterations": _most_rounds(settings, outputs.n_seen),

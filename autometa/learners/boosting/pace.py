@@ -13,7 +13,7 @@ import time
 _ENOUGH = 8.0
 _HIGHEST_RATE = 0.3
 # rounds timed before the rate is judged: the first one bears the setting up
-_FIRST_TIMED, _LAST_TIMED = 1, 6
+_FIRST_TIMED, LAST_TIMED = 1, 6
 
 
 class Pace:
@@ -27,11 +27,11 @@ class Pace:
         """Call after each round, counted from 1; whether enough were timed just now."""
         if step == _FIRST_TIMED:
             self._begun = time.monotonic()
-        return step == _LAST_TIMED
+        return step == LAST_TIMED
 
     def raise_rate(self, left_s: float) -> bool:
         """Set `rate` to what converges in `left_s` seconds; whether it had to be raised."""
-        round_s = (time.monotonic() - self._begun) / (_LAST_TIMED - _FIRST_TIMED)
+        round_s = (time.monotonic() - self._begun) / (LAST_TIMED - _FIRST_TIMED)
         needed = rate_in_time(self.rate, left_s / max(round_s, 1e-9))
         is_raised = needed > 1.1 * self.rate
         if is_raised:

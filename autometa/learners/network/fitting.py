@@ -186,7 +186,7 @@ def _plan(settings: NetworkSettings, start: NetworkStart, seed: int) -> Plan:
     n_epochs = settings.epochs if start.n_steps is None else start.n_steps
     decay = settings.weight_decay if start.weight_decay is None else start.weight_decay
     return Plan(
-        n_epochs=max(1, n_epochs),
+        n_epochs=n_epochs,
         batch_size=settings.batch_size,
         lr=settings.lr,
         weight_decay=decay,
