@@ -141,16 +141,16 @@ def test_beside_a_time_budget_a_number_of_trials_is_only_a_cap() -> None:
 
 
 def test_a_learner_is_not_judged_by_others_seconds() -> None:
-    """However long the others take, each learner gets its first trial; then its own time counts."""
+    """However long others take, each learner has its first trial; then its own time counts."""
     records: list[TrialRecord] = []
 
     def slow(unit: WorkUnit) -> TrialRecord:
         return replace(_good(unit), duration_s=0.01 if unit.learner == "step" else 1e6)
 
-    _loop(_HandExecutor(1, False, slow), Limits(Deadline.after(60.0), 60.0, 6), records).run()
+    _loop(_HandExecutor(1, False, slow), Limits(Deadline.after(60.0), 60.0, 4), records).run()
     counts = Counter(record.learner for record in records)
     assert counts["hill"] == counts["dale"] == 1
-    assert counts["step"] > 1
+    assert counts["step"] == 2
 
 
 def test_time_ends_the_search() -> None:
