@@ -21,9 +21,9 @@ HEAVY = {
 
 # what a fresh process reports of itself after running some code
 REPORT = """
-import json, sys, time
+import json, sys
 {code}
-print(json.dumps(dict(modules=sorted(sys.modules), cpu_s=time.process_time())))
+print(json.dumps(dict(modules=sorted(sys.modules))))
 """
 HELP = """
 import contextlib, io
@@ -49,10 +49,10 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not tops & HEAVY
 
 
-@pytest.mark.parametrize("code", ["import autometa", HELP], ids=["import", "help"])
-def test_it_is_quick(code: str) -> None:
-    """Both take well under a second of processor time (0.1 s measured; a busy machine doubles)."""
-    assert fresh(code)["cpu_s"] < 0.6
+@pytest.mark.parametrize(("code", "most"), [("import autometa", 120), (HELP, 350)])
+def test_little_is_loaded(code: str, most: int) -> None:
+    """Both load few modules, the standard library's included: that is what keeps them quick."""
+    assert len(fresh(code)["modules"]) < most
 
 
 def test_linked_folders_have_one_name() -> None:

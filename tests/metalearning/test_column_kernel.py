@@ -7,12 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Examples, TaskBatch
 from autometa.metalearning.evaluation import query_accuracies, query_losses
-from autometa.metalearning.matching.column_kernel import ColumnMatching, column_facts
+from autometa.metalearning.matching.column_facts import class_facts, column_facts
+from autometa.metalearning.matching.column_kernel import (
+    _WIDTHS,
+    ColumnMatching,
+    _attention,
+    _closeness_to_means,
+    _Kernel,
+    _kernel_features,
+    _ridge,
+)
 from autometa.metalearning.training import MetaTraining, meta_train
 
 
@@ -42,10 +53,10 @@ class Tables:
         return [draw(rng, n_tasks)]
 
 
-def noisy(seed: int) -> ColumnMatching:
+def noisy(seed: int, *, infers_shares: bool = True) -> ColumnMatching:
     """A learner in which no weight is zero, so that everything has its effect."""
     torch.manual_seed(seed)
-    learner = ColumnMatching(width=8)
+    learner = ColumnMatching(width=8, infers_shares=infers_shares)
     with torch.no_grad():
         for parameter in learner.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -83,6 +94,85 @@ def test_facts_of_a_column_against_numpy() -> None:
     within = sum(((X[y == c] - means[c]) ** 2).sum(axis=0) for c in range(3)) / (len(X) - 3)
     assert np.allclose(facts[:, 0], means.var(axis=0), rtol=1e-4)
     assert np.allclose(facts[:, 1], within, rtol=1e-4)
+
+
+def test_shares_are_solved_for_from_class_means() -> None:
+    """Three quarters of the rows at 1 and a quarter at -3 are told by the means alone."""
+    labels = np.arange(40) % 2
+    X = torch.from_numpy(np.where(labels == 0, 1.0, -3.0))[None, :, None].expand(1, 40, 5)
+    Y = torch.nn.functional.one_hot(torch.from_numpy(labels), 2)[None].double()
+    means = np.array([[1.0], [-3.0]]) * np.ones(5)
+    solved = np.linalg.solve(means @ means.T / 5 + (0.1 + 0.5 * 2 / 40) * np.eye(2), np.ones(2))
+    shares = solved / solved.sum()
+    assert np.allclose(shares, [0.75, 0.25], atol=0.02)
+    facts = class_facts(X, Y)[0].numpy()
+    assert np.allclose(facts[:, -1], shares * 2 - 1)
+    assert np.allclose(facts[:, 0], [1, 9])
+
+
+@given(st.integers(0, 1_000), st.sampled_from([torch.float32, torch.float64]))
+def test_features_stand_for_gaussian_kernels(seed: int, dtype: torch.dtype) -> None:
+    """Products of a pair's features are the kernels of their values, to two digits."""
+    values = torch.from_numpy(np.random.default_rng(seed).uniform(-3, 3, (2, 1, 1, 1))).to(dtype)
+    first, second = _kernel_features(values[:1, 0]), _kernel_features(values[1:, 0])
+    x, y = values.ravel().tolist()
+    kernels = [x * y, *(np.exp(-((x - y) ** 2) / (2 * width**2)) for width in _WIDTHS)]
+    for one, other, kernel in zip(first, second, kernels, strict=True):
+        assert float((one * other).sum()) == pytest.approx(kernel, abs=0.02)
+
+
+def test_readings_of_a_kernel_against_numpy() -> None:
+    """Distances to means, attention and ridge regression as NumPy has them for rows themselves."""
+    rng = np.random.default_rng(5)
+    X, Q, y = rng.normal(size=(9, 4)), rng.normal(size=(6, 4)), np.arange(9) % 3
+    one_hot = np.eye(3)[y]
+    kernel = _Kernel(torch.from_numpy(X @ X.T)[None], torch.from_numpy(Q @ X.T)[None])
+    Y = torch.from_numpy(one_hot)[None]
+    means = np.stack([X[y == label].mean(axis=0) for label in range(3)])
+    closeness = -((Q[:, None] - means) ** 2).sum(axis=-1) + (Q**2).sum(axis=1)[:, None]
+    assert np.allclose(_closeness_to_means(kernel, Y)[0], closeness)
+    attention = np.exp(-0.3 * ((Q[:, None] - X) ** 2).sum(axis=-1))
+    attention /= attention.sum(axis=1, keepdims=True)
+    told = np.log(attention @ one_hot / 3 + 1e-5)
+    assert np.allclose(_attention(kernel, Y, torch.tensor(0.3))[0], told)
+    centred, mean = X - X.mean(axis=0), X.mean(axis=0)
+    weights = np.linalg.solve(
+        centred.T @ centred + 0.7 * np.eye(4), centred.T @ (one_hot - one_hot.mean(axis=0))
+    )
+    ridged = _ridge(kernel, Y, torch.tensor(0.7))[0]
+    assert np.allclose(ridged, (Q - mean) @ weights)
+
+
+def test_without_shares_nothing_favours_a_class() -> None:
+    """Two classes that mirror each other are equally probable for the row between them."""
+    X = torch.tensor([[[1.0, 2.0], [-1.0, -2.0]]])
+    batch = TaskBatch(
+        Examples(X, torch.tensor([[0, 1]])), Examples(torch.zeros(1, 1, 2), torch.tensor([[0]]))
+    )
+    told = outputs(noisy(3, infers_shares=False), batch)
+    assert torch.allclose(told.exp(), torch.full((1, 1, 2), 0.5), atol=1e-5)
+
+
+def test_float64_says_what_float32_does() -> None:
+    """Both precisions work, and agree."""
+    learner, batch = noisy(4), draw(np.random.default_rng(6))
+    told = outputs(learner, batch)
+    support = Examples(batch.support.inputs.double(), batch.support.targets)
+    query = Examples(batch.query.inputs.double(), batch.query.targets)
+    exact = outputs(learner.double(), TaskBatch(support, query))
+    assert exact.dtype == torch.float64
+    assert torch.allclose(exact, told.double(), atol=1e-3)
+
+
+def test_facts_rebuild_the_learner() -> None:
+    """`facts` are the arguments of a learner that takes the same weights."""
+    learner, batch = noisy(5), draw(np.random.default_rng(7))
+    facts = learner.facts()
+    twin = ColumnMatching(
+        width=int(str(facts["width"])), infers_shares=bool(facts["infers_shares"])
+    )
+    twin.load_state_dict(learner.state_dict())
+    assert torch.equal(outputs(twin, batch), outputs(learner, batch))
 
 
 def test_a_single_row_of_each_class_is_enough() -> None:
