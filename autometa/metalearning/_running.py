@@ -1,19 +1,20 @@
-"""One function of one task, over all tasks of a batch: together under vmap, or one by one.
+"""One function of tasks, over all tasks of a batch: together under vmap, or one by one.
 
-Together is many times faster, but some modules cannot be traced by `torch.func.vmap` (those that
-branch on values, write to buffers, or call operators without a batching rule). Which way it is
-gets decided by trying, once, and a warning says so.
+Functions run on stacked tensors, some of the tasks at once, and lift what concerns one task alone,
+such as a module's forward pass, by `each`. Together is many times faster, but some modules cannot
+be traced by `torch.func.vmap` (those that branch on values, write to buffers, or call operators
+without a batching rule). Which way it is gets decided by trying, once, and a warning says so.
 
-Axes: T tasks.
+Axes: T tasks, S inner steps.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,19 +23,31 @@ from torch.utils import _pytree as pytree
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import require_finite
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 
-# of support, query and the task's place in the batch
-TaskFunction = Callable[[Examples, Examples, Tensor], Any]
+# a function of one task's tensors as a function of those of all tasks, stacked
+Lift = Callable[[Callable[..., Any]], Callable[..., Any]]
 Gradients = list[Tensor | None]
+_Result = TypeVar("_Result")
 # what torch raises for modules that cannot be traced
 _UNTRACEABLE = (RuntimeError, NotImplementedError, ValueError)
 
 
-class TaskTrace(NamedTuple):
-    """Losses of one task: the one to differentiate (), the support's before each inner step (S,).
+class Part(NamedTuple):
+    """The tasks of a batch that are in memory at once.
 
-    `query` () is that of the query rows after the last step.
+    `places` (T,) are theirs in the batch; `each` lifts a function of one task to all of them.
+    """
+
+    tasks: TaskBatch
+    places: Tensor
+    each: Lift
+
+
+class TaskTrace(NamedTuple):
+    """Losses of tasks: those to differentiate (T,), the support's before each step (T, S).
+
+    `query` (T,) are those of the query rows after the last step.
     """
 
     meta: Tensor
@@ -48,7 +61,7 @@ class OneByOneWarning(UserWarning):
 
 @dataclass(slots=True)
 class TaskRunner:
-    """Runs functions of a task over batches; `max_together` bounds the tasks in memory at once."""
+    """Runs functions of tasks over batches; `max_together` bounds the tasks in memory at once."""
 
     max_together: int | None = None
     is_together: bool = True
@@ -60,63 +73,54 @@ class TaskRunner:
                 f"max_together is {self.max_together}: give 1 or more, or None for all tasks"
             )
 
-    def map(self, function: TaskFunction, batch: TaskBatch) -> Any:
-        """What the function gives, stacked over tasks, without gradients."""
-
-        def together() -> Any:
-            return _vmapped(function, self.max_together)(*_arguments(batch))
-
-        def one_by_one() -> Any:
-            return _stack([function(*one) for one in _each(batch)])
-
+    def map(self, function: Callable[[Part], Any], batch: TaskBatch) -> Any:
+        """What the function gives, of all tasks, without gradients."""
         with torch.no_grad():
-            return self._run(together, one_by_one)
+            return self._run(lambda parts: _joined(map(function, parts)), batch)
 
     def backward(
         self,
-        trace_of: Callable[[Examples, Examples, Tensor], TaskTrace],
+        trace_of: Callable[[Part], TaskTrace],
         batch: TaskBatch,
         parameters: Sequence[Tensor],
         share: float,
     ) -> TaskTrace:
-        """Add the gradient of `share` times the mean meta-loss to `.grad`; traces, stacked.
+        """Add the gradient of `share` times the mean meta-loss to `.grad`; traces of all tasks.
 
         Raises `MetaLearningError`, and adds nothing, if a loss or the gradient is not finite.
         """
         wanted = [parameter for parameter in parameters if parameter.requires_grad]
 
-        def parts_of(size: int, traced: TaskFunction) -> tuple[TaskTrace, Gradients]:
+        def of_all(parts: Iterator[Part]) -> tuple[TaskTrace, Gradients]:
             kept: list[TaskTrace] = []
             total: Gradients = [None] * len(wanted)
-            for begin in range(0, len(batch), size):
-                part = batch.part(begin, begin + size)
-                traces = TaskTrace(*traced(*_arguments(part, begin)))
-                _require_finite(traces, part)
+            for part in parts:
+                trace = trace_of(part)
+                require_finite(trace.support, part.tasks, "support loss")
+                require_finite(trace.meta, part.tasks, "query loss")
                 # each part's graph is freed before the next one's is built
-                new = _gradients(traces.meta.sum() * (share / len(batch)), wanted)
+                loss = trace.meta.sum() * (share / len(batch))
+                new = torch.autograd.grad(loss, wanted, allow_unused=True)
                 total = [_sum(old, one) for old, one in zip(total, new, strict=True)]
-                kept.append(_detached(traces))
+                kept.append(TaskTrace(*(losses.detach() for losses in trace)))
             return _joined(kept), total
 
-        traces, gradients = self._run(
-            lambda: parts_of(self.max_together or len(batch), _vmapped(trace_of)),
-            lambda: parts_of(1, _alone(trace_of)),
-        )
+        trace, gradients = self._run(of_all, batch)
         add_gradients(wanted, gradients)
-        return TaskTrace(*traces)
+        return trace
 
-    def _run(self, together: Callable[[], Any], one_by_one: Callable[[], Any]) -> Any:
+    def _run(self, of_all: Callable[[Iterator[Part]], _Result], batch: TaskBatch) -> _Result:
         with _plain_attention():
             if not self.is_together:
-                return one_by_one()
+                return of_all(_parts(batch, 1, _one_by_one))
             try:
-                return together()
+                return of_all(_parts(batch, self.max_together or len(batch), _together))
             except (MetaLearningError, torch.OutOfMemoryError):
                 raise
             except _UNTRACEABLE as error:
                 trouble = str(error).strip().split("\n")[0]
             # raises what has nothing to do with running together
-            result = one_by_one()
+            result = of_all(_parts(batch, 1, _one_by_one))
             self._give_up(trouble)
             return result
 
@@ -127,6 +131,36 @@ class TaskRunner:
             OneByOneWarning,
             stacklevel=5,
         )
+
+
+def alone(task: Task) -> Part:
+    """A batch of one task, which needs no tracing."""
+    return next(_parts(stack_tasks([task])[0], 1, _one_by_one))
+
+
+def mini_batches(examples: Examples, order: Tensor) -> Iterator[Examples]:
+    """The rows `order` (T, S, B) of each step, of examples (T, N, ...)."""
+    places = torch.arange(len(order), device=order.device)[:, None]
+    for picks in order.unbind(dim=1):
+        yield Examples(*(tensor[places, picks] for tensor in examples))
+
+
+def inner_gradients(
+    losses: Tensor, values: Sequence[Tensor], *, is_kept: bool
+) -> tuple[Tensor, ...]:
+    """Gradients of losses (T,) in values (T, ...), with a graph of their own if it is kept.
+
+    Tasks are independent, so the gradients of the sum are those of each. Raises
+    `MetaLearningError` if there are none.
+    """
+    if not losses.requires_grad:
+        raise MetaLearningError(
+            "the loss does not depend on the parameters that adapt, so that no step can make it "
+            "smaller: give a loss with a gradient, and let parameters adapt that the module uses"
+        )
+    return torch.autograd.grad(
+        losses.sum(), list(values), create_graph=is_kept, materialize_grads=True
+    )
 
 
 @contextmanager
@@ -166,55 +200,32 @@ def add_gradients(parameters: Sequence[Tensor], gradients: Gradients) -> None:
             parameter.grad = _sum(parameter.grad, gradient)
 
 
-def _require_finite(traces: TaskTrace, batch: TaskBatch) -> None:
-    require_finite(traces.support, batch, "support loss")
-    require_finite(traces.meta, batch, "query loss")
-
-
-def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Gradients:
-    return list(torch.autograd.grad(loss, list(parameters), allow_unused=True))
-
-
 def _sum(old: Tensor | None, new: Tensor | None) -> Tensor | None:
     if old is None or new is None:
         return new if old is None else old
     return old + new
 
 
-def _vmapped(function: TaskFunction, most: int | None = None) -> TaskFunction:
-    return torch.vmap(function, randomness="different", chunk_size=most)
+def _together(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.vmap(function, randomness="different")
 
 
-def _alone(function: TaskFunction) -> TaskFunction:
-    """Of a batch of one task."""
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of stacks of one task."""
 
-    def of_one(support: Examples, query: Examples, places: Tensor) -> Any:
-        alone = [Examples(*(tensor[0] for tensor in one)) for one in (support, query)]
-        return _stack([function(alone[0], alone[1], places[0])])
+    def of_one(*stacked: Any) -> Any:
+        one = pytree.tree_map(lambda tensor: tensor.squeeze(0), stacked)
+        return pytree.tree_map(lambda tensor: tensor.unsqueeze(0), function(*one))
 
     return of_one
 
 
-def _arguments(batch: TaskBatch, begin: int = 0) -> tuple[Examples, Examples, Tensor]:
-    """Support, query and places of the tasks, the first of which has the place `begin`."""
-    places = torch.arange(begin, begin + len(batch), device=batch.support.inputs.device)
-    return batch.support, batch.query, places
+def _parts(batch: TaskBatch, size: int, each: Lift) -> Iterator[Part]:
+    places = torch.arange(len(batch), device=batch.support.inputs.device)
+    for begin in range(0, len(batch), size):
+        end = begin + size
+        yield Part(batch.part(begin, end), places[begin:end], each)
 
 
-def _each(batch: TaskBatch) -> list[tuple[Examples, Examples, Tensor]]:
-    """Support, query and place of each task."""
-    tasks = [batch.task(index) for index in range(len(batch))]
-    places = _arguments(batch)[2]
-    return [(task.support, task.query, place) for task, place in zip(tasks, places, strict=True)]
-
-
-def _stack(trees: list[Any]) -> Any:
-    return pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
-
-
-def _joined(trees: list[Any]) -> Any:
+def _joined(trees: Iterable[Any]) -> Any:
     return pytree.tree_map(lambda *leaves: torch.cat(leaves), *trees)
-
-
-def _detached(tree: Any) -> Any:
-    return pytree.tree_map(lambda leaf: leaf.detach(), tree)

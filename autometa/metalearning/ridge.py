@@ -35,8 +35,8 @@ from autometa.metalearning._base import (
     require_query,
     require_usable,
 )
-from autometa.metalearning._running import TaskRunner, TaskTrace
-from autometa.metalearning._tasks import Examples, Task, TaskBatch
+from autometa.metalearning._running import Part, TaskRunner, TaskTrace
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 
 
 class RidgeLearner(MetaLearner):
@@ -97,11 +97,13 @@ class RidgeLearner(MetaLearner):
         del rng  # nothing is drawn
         n_outputs = _n_outputs(batch)
 
-        def trace_of(support: Examples, query: Examples, place: Tensor) -> TaskTrace:
-            del place
-            loss = self.loss(self._predict(support, query.inputs, n_outputs), query.targets)
+        def loss(support: Examples, query: Examples) -> Tensor:
+            return self.loss(self._predict(support, query.inputs, n_outputs), query.targets)
+
+        def trace_of(part: Part) -> TaskTrace:
+            losses = part.each(loss)(part.tasks.support, part.tasks.query)
             # there are no steps before whose losses could be told
-            return TaskTrace(loss, torch.zeros_like(loss)[None], loss.detach())
+            return TaskTrace(losses, torch.zeros_like(losses)[:, None], losses)
 
         trace = self.runner.backward(trace_of, batch, list(self.parameters()), share)
         return MetaLosses(trace.query)
@@ -110,22 +112,21 @@ class RidgeLearner(MetaLearner):
         """(S, T, N, K) logits or values of the query rows, the same for all steps."""
         n_outputs = _n_outputs(batch)
 
-        def outputs(support: Examples, query: Examples, place: Tensor) -> Tensor:
-            del place
-            return self._predict(support, query.inputs, n_outputs)
+        def outputs(support: Examples, inputs: Tensor) -> Tensor:
+            return self._predict(support, inputs, n_outputs)
+
+        def of_part(part: Part) -> Tensor:
+            found = part.each(outputs)(part.tasks.support, part.tasks.query.inputs)
+            return torch.as_tensor(found)
 
         with in_eval_mode(self.module):
-            found = torch.as_tensor(self.runner.map(outputs, batch))
+            found = torch.as_tensor(self.runner.map(of_part, batch))
         return found.expand(len(steps), *found.shape)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """The body followed by a linear layer of the solution; `n_steps` is ignored."""
         del n_steps
-        batch = TaskBatch(
-            Examples(*(one[None] for one in task.support)),
-            Examples(*(one[None] for one in task.query)),
-            (task.name,),
-        )
+        batch = stack_tasks([task])[0]
         n_outputs = _n_outputs(batch)
         with torch.no_grad(), in_eval_mode(self.module):
             solution = self._solve(task.support, n_outputs)

@@ -235,6 +235,14 @@ def test_max_together_bounds_memory() -> None:
     assert parts < whole / 3
 
 
+def test_one_by_one_holds_one_task() -> None:
+    """Tasks that run one by one hold as much as one of them, however many they are."""
+    learner = MAML(net(256, torch.float32))
+    learner.runner.is_together = False
+    few, many = (peak_bytes(learner, tasks(n_tasks, dtype=torch.float32)) for n_tasks in (2, 16))
+    assert many < 1.1 * few
+
+
 @pytest.mark.parametrize("order", [1, 2])
 def test_zero_rate_is_plain_training(order: Any) -> None:
     """Where nothing adapts the meta-gradient is that of the query rows of all tasks, pooled."""
@@ -521,6 +529,16 @@ def test_a_query_loss_that_is_not_finite_is_told() -> None:
     batch.query.inputs[2, 0, 0] = torch.nan
     with pytest.raises(MetaLearningError, match="query loss of task number 2 is not finite"):
         MAML(net(), 0.1).accumulate(batch, 1.0, RNG)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_loss_that_nothing_adapts_is_told(order: Any) -> None:
+    """A loss without a gradient in what adapts is refused in words, in training and adapting."""
+    learner = MAML(net(), order=order, loss=lambda outputs, _: (outputs.detach() > 0).sum())
+    with pytest.raises(MetaLearningError, match="does not depend on"):
+        learner.accumulate(tasks(), 1.0, RNG)
+    with pytest.raises(MetaLearningError, match="does not depend on"):
+        learner.adapt(tasks().task(0))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

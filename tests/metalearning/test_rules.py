@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -45,13 +45,17 @@ def bowl(parameters: Parameters) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def by_rule(spec: RuleSpec, n_steps: int) -> Parameters:
-    parameters, memory = tensors(), dict[str, Tensor]()
-    rule = spec.make(parameters)
+def by_rule(spec: RuleSpec, n_steps: int, seeds: Sequence[int] = (0,)) -> list[Parameters]:
+    """Where tasks that start from these seeds end, if they step together."""
+    starts = [tensors(seed) for seed in seeds]
+    parameters = {name: torch.stack([one[name] for one in starts]) for name in starts[0]}
+    memory: Parameters = {}
+    rule = spec.make(starts[0])
     for step in range(n_steps):
         gradients = torch.func.grad(bowl)(parameters)
         parameters, memory = rule.step(parameters, gradients, memory, step)
-    return {name: value.detach() for name, value in parameters.items()}
+    places = range(len(starts))
+    return [{name: value[i].detach() for name, value in parameters.items()} for i in places]
 
 
 def by_torch(
@@ -82,16 +86,33 @@ def test_constant_rules_are_torch_optimizers(
     spec: RuleSpec, make: Callable[[list[Tensor]], Optimizer]
 ) -> None:
     """Six steps end where torch's optimiser of the same settings ends."""
-    torch.testing.assert_close(by_rule(spec, 6), by_torch(make, 6), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(by_rule(spec, 6), [by_torch(make, 6)], rtol=1e-9, atol=1e-12)
 
 
 def test_clipped_steps_are_torch_clipped_steps() -> None:
     """The norm over all tensors is bounded, as by `clip_grad_norm_`."""
-    found = by_rule(RuleOptions(0.1, clip=0.5), 4)
+    [found] = by_rule(RuleOptions(0.1, clip=0.5), 4)
     expected = by_torch(lambda one: SGD(one, lr=0.1), 4, clip=0.5)
     torch.testing.assert_close(
         found, expected, rtol=1e-5, atol=1e-5
     )  # torch divides by norm + 1e-6
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        RuleOptions(0.1, momentum=0.9, decay=0.3, clip=1.0),
+        RuleOptions(
+            0.1, "parameter", 3, is_momentum_learned=True, is_decay_learned=True, clip=1.0
+        ),
+        AdamOptions(0.1, (0.9, 0.99), clip=1.0),
+    ],
+)
+def test_tasks_step_as_if_alone(spec: RuleSpec) -> None:
+    """Tasks that step together end where each ends alone, clipped by its own gradient's norm."""
+    together = by_rule(spec, 4, (0, 1, 2))
+    alone = [by_rule(spec, 4, (seed,))[0] for seed in (0, 1, 2)]
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-12)
 
 
 def test_decay_stays_out_of_the_momentum() -> None:
@@ -169,10 +190,10 @@ def test_each_step_has_its_own_rates() -> None:
 @pytest.mark.parametrize("most", [0.1, 10.0])
 def test_clipping_has_a_derivative_where_gradients_vanish(most: float) -> None:
     """Gradients of zero are left alone, and so is what is differentiated through them."""
-    zeros = torch.zeros(3, requires_grad=True)
+    zeros = torch.zeros(1, 3, requires_grad=True)
     out = clipped({"w": zeros * 2}, most)["w"].sum()
     (derivative,) = torch.autograd.grad(out, zeros)
-    assert torch.equal(derivative, torch.full((3,), 2.0))
+    assert torch.equal(derivative, torch.full((1, 3), 2.0))
 
 
 def test_adam_has_a_derivative_where_gradients_vanish() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autometa.metalearning._base import MetaLearner
-from autometa.metalearning._running import OneByOneWarning, TaskRunner, seeded
+from autometa.metalearning._running import OneByOneWarning, Part, TaskRunner, TaskTrace, seeded
 from autometa.metalearning._tasks import Examples, TaskBatch
 from autometa.metalearning.gradient.learner import GradientLearner
 from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
@@ -258,10 +258,9 @@ def test_parts_keep_places() -> None:
     """However many tasks are traced at once, each has its own place, and the mean is of all."""
     runner, weight = TaskRunner(max_together=2), torch.ones((), requires_grad=True)
 
-    def trace_of(support: Examples, query: Examples, place: Tensor) -> Any:
-        del support, query
-        loss = weight * place
-        return loss, loss.detach()[None], loss.detach()
+    def trace_of(part: Part) -> TaskTrace:
+        losses = weight * part.places
+        return TaskTrace(losses, losses[:, None], losses)
 
     traces = runner.backward(trace_of, tasks(5), [weight], 2.0)
     assert traces.query.tolist() == [0, 1, 2, 3, 4]

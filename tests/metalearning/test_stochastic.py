@@ -215,6 +215,32 @@ def test_dropout_is_the_same_each_time() -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+class Tied(nn.Module):
+    """The same weights under two names, beside a part that is in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(1, 1).double(), nn.Linear(1, 1).double()
+        self.second.weight = self.first.weight
+        self.norm = nn.BatchNorm1d(1).double().eval()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.as_tensor(self.second(self.norm(self.first(inputs)).tanh()))
+
+
+def test_tied_weights_and_modes_stay() -> None:
+    """Weights under two names are adapted once, under both; parts stay in their modes."""
+    strategy, batch = StochasticStrategy(Tied(), n_rows_read=80), sines()
+    outputs = strategy.query_outputs(batch, (6,))[0, 1]
+    assert isinstance(strategy.module, Tied)
+    assert strategy.module.training
+    assert not strategy.module.norm.training
+    adapted = strategy.adapt(batch.task(1), 6).module
+    assert not torch.equal(adapted.get_parameter("first.weight"), strategy.module.first.weight)
+    torch.testing.assert_close(adapted(batch.task(1).query.inputs), outputs)
+
+
 class Branching(nn.Module):
     """Looks at values, which vmap cannot trace."""
 

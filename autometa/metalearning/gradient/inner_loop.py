@@ -1,47 +1,57 @@
-"""The inner loop as a pure function: from initial values of tensors to those after some steps."""
+"""The inner loop as a pure function: from initial values of tensors to those after some steps.
+
+It runs on all tasks at once: values are stacked (T, ...).
+
+Axes: T tasks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
+from autometa.metalearning._running import inner_gradients
+from autometa.metalearning._tasks import Examples
 from autometa.metalearning.gradient.rules import InnerRule, Parameters
 
-# the loss () of parameters on the examples of a step
-StepLoss = Callable[[Parameters, int], Tensor]
+# the losses (T,) of parameters on the examples of a step
+StepLosses = Callable[[Parameters, Examples], Tensor]
 
 
 class Moment(NamedTuple):
-    """Parameters after a step, and the loss () that they had before it."""
+    """Parameters after a step, and the losses (T,) that they had before it."""
 
     parameters: Parameters
-    loss: Tensor
+    losses: Tensor
 
 
 def descend(
-    loss_at: StepLoss,
+    losses_of: StepLosses,
     start: Parameters,
     rule: InnerRule,
-    n_steps: int,
+    sets: Iterable[Examples],
     *,
     is_first_order: bool,
 ) -> Iterator[Moment]:
-    """Step by step; differentiable in `start` and in what `rule` learns.
+    """A step on each of the sets; differentiable in `start` and in what `rule` learns.
 
     First order takes the inner gradients for constants, so that no graph of them is kept: what the
     loop holds then does not grow with its steps, unless the rule learns (then by its gradients).
     """
     parameters = start
     memory: Parameters = {}
-    gradient_of = grad_and_value(loss_at)
-    for step in range(n_steps):
-        # constants: their own graph would be built only to be thrown away
-        with torch.no_grad() if is_first_order else nullcontext():
-            gradients, loss = gradient_of(parameters, step)
+    for step, examples in enumerate(sets):
+        at = _constants(parameters) if is_first_order else parameters
+        with torch.enable_grad():
+            losses = losses_of(at, examples)
+            found = inner_gradients(losses, list(at.values()), is_kept=not is_first_order)
+        gradients = dict(zip(at, found, strict=True))
         parameters, memory = rule.step(parameters, gradients, memory, step)
-        yield Moment(parameters, loss.detach())
+        yield Moment(parameters, losses.detach())
+
+
+def _constants(parameters: Parameters) -> Parameters:
+    return {name: value.detach().requires_grad_() for name, value in parameters.items()}

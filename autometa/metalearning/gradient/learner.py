@@ -6,7 +6,8 @@ Axes: T tasks, N rows of a support or query set, S inner steps, O outputs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from autometa.metalearning._base import (
     require_query,
     require_usable,
 )
-from autometa.metalearning._running import TaskRunner
+from autometa.metalearning._running import Part, TaskRunner, alone
 from autometa.metalearning._tasks import Examples, Task, TaskBatch
 from autometa.metalearning.gradient.inner_loop import Moment, descend
 from autometa.metalearning.gradient.rules import Parameters, RuleSpec, rule_spec
@@ -97,16 +98,14 @@ class GradientLearner(MetaLearner):
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
         """(S, T, N, O) outputs for the query rows after each of these numbers of steps."""
 
-        def outputs(support: Examples, query: Examples, place: Tensor) -> Tensor:
-            del place
+        def of_part(part: Part) -> Tensor:
             found: dict[int, Tensor] = {}
-            parameters = self._initial()
-            for step, reached in self._numbered(parameters, support, max(steps)):
+            for step, inner in enumerate(self._reached(part, max(steps))):
                 if step in steps:
-                    found[step] = self._predict(reached, query.inputs)
-            return torch.stack([found[step] for step in steps])
+                    found[step] = self._predict(part, inner)
+            return torch.stack([found[step] for step in steps], dim=1)
 
-        return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
+        return torch.as_tensor(self.runner.map(of_part, batch)).transpose(0, 1)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A copy of the module after the inner loop, in eval mode."""
@@ -115,72 +114,74 @@ class GradientLearner(MetaLearner):
             raise MetaLearningError(
                 f"a module cannot be adapted by {n_steps} steps: give 0 or more"
             )
-        start = {name: value.detach() for name, value in self._initial().items()}
+        part = alone(task)
+        support = part.tasks.support
         losses: list[Tensor] = []
         with torch.no_grad():
-            last = self._inner(start)
-            for moment in self.descend(start, task.support, n_steps):
+            last = self._start(part)
+            for moment in self.descend(part, repeat(support, n_steps)):
                 last = moment.parameters
-                losses.append(moment.loss)
-            losses.append(self._loss({**start, **last}, task.support))
-        named = TaskBatch(*_alone(task), (task.name,))
-        require_finite(torch.stack(losses)[None], named, "support loss")
+                losses.append(moment.losses)
+            losses.append(self._losses(part, last, support))
+        require_finite(torch.stack(losses, dim=1), part.tasks, "support loss")
         module = copy.deepcopy(self.module).eval()
-        with torch.no_grad():
-            # by name, for a state_dict holds tied weights twice
-            for name, parameter in module.named_parameters():
-                if name in last:
-                    parameter.copy_(last[name])
+        # these names alone, for a state_dict holds tied weights twice
+        module.load_state_dict({name: value[0] for name, value in last.items()}, strict=False)
         last_rates = self.rule.rates(max(n_steps - 1, 0))
         rates = {name: rate.detach() for name, rate in last_rates.items()}
         return Adaptation(module, rates, tuple(float(loss) for loss in losses))
 
     def descend(
-        self,
-        parameters: Parameters,
-        support: Examples,
-        n_steps: int,
-        *,
-        is_first_order: bool = True,
+        self, part: Part, sets: Iterable[Examples], *, is_first_order: bool = True
     ) -> Iterator[Moment]:
-        """The inner loop on one task's support rows; its moments hold what is adapted alone."""
-        fixed = {k: v for k, v in parameters.items() if not self._is_inner(k)}
+        """A step on each of the sets; the moments hold what is adapted alone."""
+        # to first order the rest of the module is constant, and needs no graph
+        rest = self.module.named_parameters() if is_first_order else ()
+        fixed = {name: value.detach() for name, value in rest}
 
-        def loss_at(inner: Parameters, step: int) -> Tensor:
-            del step
-            return self._loss({**fixed, **inner}, support)
+        def losses_of(inner: Parameters, examples: Examples) -> Tensor:
+            return self._losses(part, inner, examples, fixed)
 
-        inner = self._inner(parameters)
-        return descend(loss_at, inner, self.rule, n_steps, is_first_order=is_first_order)
+        start = self._start(part)
+        return descend(losses_of, start, self.rule, sets, is_first_order=is_first_order)
 
-    def _numbered(
-        self, start: Parameters, support: Examples, n_steps: int
-    ) -> Iterator[tuple[int, Parameters]]:
-        """All parameters after 0, 1, ... inner steps."""
-        yield 0, start
-        moments = self.descend(start, support, n_steps)
-        for step, moment in enumerate(moments, start=1):
-            yield step, {**start, **moment.parameters}
+    def _reached(self, part: Part, n_steps: int) -> Iterator[Parameters]:
+        """What is adapted (T, ...) after 0, 1, ... inner steps."""
+        yield self._start(part)
+        for moment in self.descend(part, repeat(part.tasks.support, n_steps)):
+            yield moment.parameters
 
     def _draw_n_steps(self, rng: np.random.Generator) -> int:
         return int(rng.choice(self.step_choices))
 
-    def _initial(self) -> Parameters:
-        return dict(self.module.named_parameters())
+    def _start(self, part: Part) -> Parameters:
+        """Initial values (T, ...) of what is adapted."""
+        n_tasks = len(part.tasks)
+        return {
+            name: value.expand(n_tasks, *value.shape)
+            for name, value in self.module.named_parameters()
+            if name in self._inner_names
+        }
 
-    def _inner(self, parameters: Parameters) -> Parameters:
-        return {name: value for name, value in parameters.items() if self._is_inner(name)}
+    def _losses(
+        self, part: Part, inner: Parameters, examples: Examples, fixed: Parameters | None = None
+    ) -> Tensor:
+        """(T,) of values (T, ...) of what is adapted; what else is not `fixed` is the module's."""
 
-    def _is_inner(self, name: str) -> bool:
-        return name in self._inner_names
+        def loss(values: Parameters, one: Examples) -> Tensor:
+            outputs = outputs_of(self.module, one.inputs, {**(fixed or {}), **values})
+            return self.loss(outputs, one.targets)
 
-    def _loss(self, parameters: Parameters, examples: Examples) -> Tensor:
-        outputs = outputs_of(self.module, examples.inputs, parameters)
-        return self.loss(outputs, examples.targets)
+        return torch.as_tensor(part.each(loss)(inner, examples))
 
-    def _predict(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+    def _predict(self, part: Part, inner: Parameters) -> Tensor:
+        """(T, N, O) outputs for the query rows, in eval mode."""
+
+        def outputs(values: Parameters, inputs: Tensor) -> Tensor:
+            return outputs_of(self.module, inputs, values)
+
         with in_eval_mode(self.module):
-            return outputs_of(self.module, inputs, parameters)
+            return torch.as_tensor(part.each(outputs)(inner, part.tasks.query.inputs))
 
     def _require_enough(self, outputs: Tensor, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` for classes that the module has no outputs for."""
@@ -192,8 +193,3 @@ class GradientLearner(MetaLearner):
                 f"the module gives {tuple(outputs.shape)} for {n_classes} classes: let it give "
                 "(N, K), one logit for each class"
             )
-
-
-def _alone(task: Task) -> tuple[Examples, Examples]:
-    support = Examples(*(tensor[None] for tensor in task.support))
-    return support, Examples(*(tensor[None] for tensor in task.query))

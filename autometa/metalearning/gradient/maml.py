@@ -13,6 +13,7 @@ Axes: T tasks, S inner steps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +22,8 @@ from torch import Tensor, nn
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import LossFunction, MetaLosses, loss_by_targets
-from autometa.metalearning._running import TaskTrace
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning._running import Part, TaskTrace
+from autometa.metalearning._tasks import TaskBatch
 from autometa.metalearning.gradient.learner import GradientLearner
 from autometa.metalearning.gradient.rules import Granularity, RuleOptions, RuleSpec
 
@@ -65,18 +66,18 @@ class MAML(GradientLearner):
         n_steps = self._draw_n_steps(rng)
         weights = self._step_weights(n_steps)
 
-        def trace_of(support: Examples, query: Examples, place: Tensor) -> TaskTrace:
-            del place
-            start = self._initial()
+        def trace_of(part: Part) -> TaskTrace:
             seen: list[Tensor] = []
             terms: list[Tensor] = []
-            moments = self.descend(start, support, n_steps, is_first_order=self.order == 1)
+            sets = repeat(part.tasks.support, n_steps)
+            moments = self.descend(part, sets, is_first_order=self.order == 1)
             for weight, moment in zip(weights, moments, strict=True):
-                seen.append(moment.loss)
+                seen.append(moment.losses)
                 if weight > 0:
-                    terms.append(weight * self._loss({**start, **moment.parameters}, query))
-            last = terms[-1].detach() / weights[-1]
-            return TaskTrace(torch.stack(terms).sum(), torch.stack(seen), last)
+                    losses = self._losses(part, moment.parameters, part.tasks.query)
+                    terms.append(weight * losses)
+            last = terms[-1] / weights[-1]
+            return TaskTrace(torch.stack(terms).sum(dim=0), torch.stack(seen, dim=1), last)
 
         trace = self.runner.backward(trace_of, batch, list(self.parameters()), share)
         self.meta_step_millionths += round(share * 1e6)

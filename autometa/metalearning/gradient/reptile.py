@@ -24,9 +24,8 @@ from autometa.metalearning._base import (
     loss_by_targets,
     require_finite,
 )
-from autometa.metalearning._running import add_gradients
+from autometa.metalearning._running import Part, add_gradients, mini_batches
 from autometa.metalearning._tasks import Examples, TaskBatch
-from autometa.metalearning.gradient.inner_loop import descend
 from autometa.metalearning.gradient.learner import GradientLearner
 from autometa.metalearning.gradient.rules import Parameters, RuleSpec
 
@@ -66,28 +65,19 @@ class Reptile(GradientLearner):
         """Add initial minus adapted values, averaged over tasks."""
         n_steps = self._draw_n_steps(rng)
         rows = self._row_orders(batch, n_steps, rng)
-        start = {name: value.detach() for name, value in self._initial().items()}
-        fixed = {name: value for name, value in start.items() if not self._is_inner(name)}
 
-        def adapted(
-            support: Examples, query: Examples, place: Tensor
-        ) -> tuple[Parameters, Tensor, Tensor]:
-            both = _joined(support, query)
-            picks = rows[place]
-
-            def loss_at(inner: Parameters, step: int) -> Tensor:
-                pick = picks[step]
-                examples = Examples(both.inputs[pick], both.targets[pick])
-                return self._loss({**fixed, **inner}, examples)
-
+        def of_part(part: Part) -> tuple[Parameters, Tensor, Tensor]:
+            pairs = zip(part.tasks.support, part.tasks.query, strict=True)
+            both = Examples(*(torch.cat(pair, dim=1) for pair in pairs))
             seen: list[Tensor] = []
-            last = self._inner(start)
-            for moment in descend(loss_at, last, self.rule, n_steps, is_first_order=True):
+            last: Parameters = {}
+            for moment in self.descend(part, mini_batches(both, rows[part.places])):
                 last = moment.parameters
-                seen.append(moment.loss)
-            return last, torch.stack(seen), self._loss({**fixed, **last}, query)
+                seen.append(moment.losses)
+            after = self._losses(part, last, part.tasks.query)
+            return last, torch.stack(seen, dim=1), after
 
-        values, seen, after = self.runner.map(adapted, batch)
+        values, seen, after = self.runner.map(of_part, batch)
         require_finite(seen, batch, "loss")
         require_finite(after, batch, "loss")
         self._move_towards(values, share)
@@ -114,8 +104,3 @@ class Reptile(GradientLearner):
         flat = rounds.reshape(len(batch), -1)[:, : n_steps * size]
         rows = torch.from_numpy(flat.reshape(len(batch), n_steps, size))
         return rows.to(batch.support.inputs.device)
-
-
-def _joined(support: Examples, query: Examples) -> Examples:
-    inputs = torch.cat([support.inputs, query.inputs])
-    return Examples(inputs, torch.cat([support.targets, query.targets]))

@@ -6,6 +6,10 @@ that are meta-trained freely turn negative or explode after more steps than they
     MAML:      one constant rate                                (Finn et al., 2017, equation 1)
     Meta-SGD:  a learned rate for each parameter                (Li et al., 2017, equation 2)
     MAML++:    a learned rate for each tensor and step          (Antoniou et al., 2019, section 4)
+
+Values and gradients are those of all tasks, stacked; rates and the like are the same for all.
+
+Axes: T tasks.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ class RuleOptions:
     `per` is what has a rate of its own; "constant" learns none. With `n_steps` each of so many
     first steps has its own rates, and later ones those of the last. Momentum and weight decay are
     the starting values of those learned, one for each tensor; nothing learned starts from zero,
-    but from a momentum of .1 and a decay of 1e-4. `clip` bounds the norm of a step's gradient over
-    all tensors. A constant rate may be 0: nothing adapts then.
+    but from a momentum of .1 and a decay of 1e-4. `clip` bounds the norm of a task's gradient
+    over all tensors. A constant rate may be 0: nothing adapts then.
     """
 
     rate: float = 0.01
@@ -140,7 +144,7 @@ def rule_spec(rule: RuleSpec | Mapping[str, Any] | float) -> RuleSpec:
 
 
 class Move(NamedTuple):
-    """The parameters after a step, and what the next step must remember."""
+    """The parameters (T, ...) after a step, and what the next step must remember."""
 
     parameters: Parameters
     memory: Parameters
@@ -222,8 +226,7 @@ class GradientRule(InnerRule):
     ) -> Move:
         """One step; `memory` is empty before the first."""
         gradients = clipped(gradients, self.options.clip)
-        is_constant = self.options.per == "constant"
-        rates = dict.fromkeys(self._places, self.options.rate) if is_constant else self.rates(step)
+        rates = {} if self.options.per == "constant" else self.rates(step)
         momenta, decays = self.momenta(), self.decays()
         remembered: Parameters = {}
         if self._has_memory:
@@ -237,7 +240,10 @@ class GradientRule(InnerRule):
             direction = remembered.get(name, gradients[name])
             if has_decay:
                 direction = direction + decays[name] * value
-            moved[name] = value - rates[name] * direction
+            if name in rates:
+                moved[name] = value - rates[name] * direction
+            else:
+                moved[name] = value.sub(direction, alpha=self.options.rate)
         return Move(moved, remembered)
 
     def _raw_rate(self, like: Tensor) -> nn.Parameter:
@@ -283,14 +289,18 @@ class AdamRule(InnerRule):
 
 
 def clipped(gradients: Parameters, most: float | None) -> Parameters:
-    """Gradients whose norm over all tensors is at most `most`."""
+    """Gradients (T, ...) whose norm over all tensors is at most `most` for each task."""
     if most is None:
         return gradients
-    squares = torch.stack([gradient.square().sum() for gradient in gradients.values()])
+    squares = [gradient.square().flatten(1).sum(dim=1) for gradient in gradients.values()]
+    total = torch.stack(squares).sum(dim=0)
     # the norm's own derivative is infinite at zero
-    norm = (squares.sum() + torch.finfo(squares.dtype).tiny).sqrt()
-    factor = most / norm.clamp(min=most)
-    return {name: gradient * factor for name, gradient in gradients.items()}
+    norms = (total + torch.finfo(total.dtype).tiny).sqrt()
+    factors = most / norms.clamp(min=most)
+    return {
+        name: gradient * factors.view(-1, *[1] * (gradient.ndim - 1))
+        for name, gradient in gradients.items()
+    }
 
 
 def _require_clip(most: float | None) -> None:

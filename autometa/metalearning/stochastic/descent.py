@@ -1,4 +1,4 @@
-"""Mini-batch gradient descent on one task, as a pure function of a plan.
+"""Mini-batch gradient descent on tasks, as a pure function of a plan.
 
 All tensors that it changes are laid out in one vector, so that a step, and what a hypergradient
 carries along with it, is a handful of operations whatever the module's depth.
@@ -9,18 +9,16 @@ D numbers in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
 
-from autometa.metalearning._base import LossFunction
-from autometa.metalearning._running import TaskRunner
+from autometa.metalearning._base import LossFunction, in_eval_mode, outputs_of
+from autometa.metalearning._running import Part, TaskRunner, inner_gradients, mini_batches
 from autometa.metalearning._tasks import Examples, TaskBatch
 from autometa.metalearning.stochastic.settings import LearnedSettings, Plan
 
@@ -57,10 +55,10 @@ class Layout:
 
 
 class Step(NamedTuple):
-    """One step: values (D,) before and after it, and what lies between.
+    """One step: values (T, D) before and after it, and what lies between.
 
-    `gradient` (D,) is that of the mini-batch; `mean_before` and `mean` (D,) are the moving means
-    of gradients without it and with it; `loss` () is the mini-batch's before the step.
+    `gradient` (T, D) is that of the mini-batch; `mean_before` and `mean` (T, D) are the moving
+    means of gradients without it and with it; `losses` (T,) are the mini-batch's before the step.
     """
 
     number: int
@@ -69,7 +67,7 @@ class Step(NamedTuple):
     mean_before: Tensor
     mean: Tensor
     after: Tensor
-    loss: Tensor
+    losses: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,52 +81,64 @@ class MiniBatchDescent:
     loss: LossFunction
     runner: TaskRunner
 
-    def start(self) -> Tensor:
-        """(D,) the module's own values."""
-        return self.layout.join(dict(self.module.named_parameters()))
+    def start(self, part: Part) -> Tensor:
+        """(T, D) the module's own values."""
+        own = self.layout.join(dict(self.module.named_parameters()))
+        return own.expand(len(part.tasks), -1)
 
-    def loss_of(self, values: Tensor, examples: Examples) -> Tensor:
-        """() the loss of some values on some rows."""
-        outputs = functional_call(self.module, self.layout.split(values), (examples.inputs,))
-        return self.loss(outputs, examples.targets)
+    def losses(self, part: Part, values: Tensor, examples: Examples) -> Tensor:
+        """(T,) losses of values (T, D) on some rows."""
 
-    def outputs(self, values: Tensor, inputs: Tensor) -> Tensor:
-        """(N, O) outputs in eval mode."""
-        with _evaluating(self.module):
-            found: Tensor = functional_call(self.module, self.layout.split(values), (inputs,))
-        return found
+        def loss(one: Tensor, rows: Examples) -> Tensor:
+            return self.loss(self._forward(one, rows.inputs), rows.targets)
 
-    def steps(self, support: Examples, order: Tensor, plan: Plan) -> Iterator[Step]:
-        """The inner loop from the module's values, on the rows `order` (S, B) of each step.
+        return torch.as_tensor(part.each(loss)(values, examples))
+
+    def gradients(self, part: Part, values: Tensor, examples: Examples) -> tuple[Tensor, Tensor]:
+        """(T, D) of values (T, D) on some rows, and the losses (T,).
+
+        They can be differentiated where gradients are enabled.
+        """
+        is_kept = torch.is_grad_enabled()
+        at = values if values.requires_grad else values.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = self.losses(part, at, examples)
+            [gradient] = inner_gradients(losses, [at], is_kept=is_kept)
+        return gradient, losses.detach()
+
+    def outputs(self, part: Part, values: Tensor) -> Tensor:
+        """(T, N, O) outputs for the query rows in eval mode."""
+        with in_eval_mode(self.module):
+            found = part.each(self._forward)(values, part.tasks.query.inputs)
+        return torch.as_tensor(found)
+
+    def steps(self, part: Part, order: Tensor, plan: Plan) -> Iterator[Step]:
+        """The inner loop from the module's values, on the rows `order` (T, S, B) of each step.
 
         The moving mean is m <- momentum m + (1 - momentum) gradient, so that a momentum does not
         change how far a rate goes: rate (1 - momentum) is the rate of torch's SGD. It begins at 0.
+        A plan is the same for all tasks, or has one for each of them, stacked.
         """
-
-        def loss_at(values: Tensor, index: int) -> Tensor:
-            pick = order[index]
-            return self.loss_of(values, Examples(support.inputs[pick], support.targets[pick]))
-
-        gradient_of = grad_and_value(loss_at)
-        values = self.start()
+        values = self.start(part)
         mean = torch.zeros_like(values)
-        for index in range(len(order)):
+        momentum, decay = plan.momentum[..., None], plan.decay[..., None]
+        for index, examples in enumerate(mini_batches(part.tasks.support, order)):
             before, mean_before = values, mean
-            gradient, loss = gradient_of(values, index)
+            gradient, losses = self.gradients(part, values, examples)
             gradient = self._clipped(gradient)
-            mean = gradient + plan.momentum * (mean - gradient)
-            rates = plan.rates[index][self.owners]
-            values = values - rates * (mean + plan.decay * values)
-            yield Step(index, before, gradient, mean_before, mean, values, loss.detach())
+            mean = gradient + momentum * (mean - gradient)
+            rates = plan.rates[..., index, self.owners]
+            values = values - rates * (mean + decay * values)
+            yield Step(index, before, gradient, mean_before, mean, values, losses)
 
-    def end(self, support: Examples, order: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Values (D,) after the last step, and the losses (S,) before each."""
-        values = self.start()
+    def end(self, part: Part, order: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Values (T, D) after the last step, and the losses (T, S) before each."""
+        values = self.start(part)
         losses: list[Tensor] = []
-        for step in self.steps(support, order, plan):
+        for step in self.steps(part, order, plan):
             values = step.after
-            losses.append(step.loss)
-        return values, torch.stack(losses) if losses else values.new_zeros(0)
+            losses.append(step.losses)
+        return values, torch.stack(losses, dim=1) if losses else values[:, :0]
 
     def size_for(self, batch: TaskBatch) -> int:
         """Rows of a mini-batch of these tasks: no more than they have."""
@@ -139,8 +149,14 @@ class MiniBatchDescent:
         if most is None:
             return gradient
         # the norm's own derivative is infinite at zero
-        norm = (gradient.square().sum() + torch.finfo(gradient.dtype).tiny).sqrt()
+        squares = gradient.square().sum(dim=-1, keepdim=True)
+        norm = (squares + torch.finfo(gradient.dtype).tiny).sqrt()
         return gradient * (most / norm).clamp(max=1.0)
+
+    def _forward(self, values: Tensor, inputs: Tensor) -> Tensor:
+        """(N, O) of one task's values (D,); what is not adapted is constant."""
+        fixed = {name: one.detach() for name, one in self.module.named_parameters()}
+        return outputs_of(self.module, inputs, {**fixed, **self.layout.split(values)})
 
 
 def row_orders(n_tasks: int, n_rows: int, n_rows_read: int, rng: np.random.Generator) -> Tensor:
@@ -163,13 +179,3 @@ def in_batches(orders: Tensor, size: int) -> Tensor:
 def together(plans: Sequence[Plan]) -> Plan:
     """Plans of equal length, stacked."""
     return Plan(*(torch.stack(parts) for parts in zip(*plans, strict=True)))
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Generator[None]:
-    was_training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(was_training)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import require_finite
-from autometa.metalearning._running import add_gradients
+from autometa.metalearning._running import Part, add_gradients
 from autometa.metalearning._tasks import Examples, TaskBatch
 from autometa.metalearning.stochastic.descent import (
     MiniBatchDescent,
@@ -114,14 +114,14 @@ def _losses_together(
     """(M, T) losses of members whose stacked plans have as many steps as `rows` (T, S, B)."""
     n_members, n_tasks = len(plans.rates), len(batch)
 
-    def loss(support: Examples, query: Examples, place: Tensor) -> Tensor:
-        member, task = place // n_tasks, place % n_tasks
-        plan = Plan(*(part[member] for part in plans))
-        values, _ = descent.end(support, rows[task], plan)
-        return descent.loss_of(values, query)
+    def losses(part: Part) -> Tensor:
+        members, tasks = part.places // n_tasks, part.places % n_tasks
+        plan = Plan(*(setting[members] for setting in plans))
+        values, _ = descent.end(part, rows[tasks], plan)
+        return descent.losses(part, values, part.tasks.query)
 
     repeated = TaskBatch(_repeated(batch.support, n_members), _repeated(batch.query, n_members))
-    return torch.as_tensor(descent.runner.map(loss, repeated)).reshape(n_members, n_tasks)
+    return torch.as_tensor(descent.runner.map(losses, repeated)).reshape(n_members, n_tasks)
 
 
 def _repeated(examples: Examples, n_times: int) -> Examples:

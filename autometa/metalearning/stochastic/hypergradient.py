@@ -25,12 +25,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import require_finite
-from autometa.metalearning._running import TaskTrace, add_gradients
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning._running import Part, TaskTrace, add_gradients
+from autometa.metalearning._tasks import TaskBatch
 from autometa.metalearning.stochastic.descent import (
     MiniBatchDescent,
     Step,
@@ -41,10 +40,10 @@ from autometa.metalearning.stochastic.settings import Plan
 
 
 class Sensitivities(NamedTuple):
-    """How values (D,) move with the settings, gradients held constant.
+    """How values (T, D) move with the settings, gradients held constant.
 
-    `knots` (K, D): with the unbounded rate of a number's own tensor at each knot. `momentum` and
-    `decay` (D,); `mean` (D,) is how the moving mean of gradients moves with momentum.
+    `knots` (T, K, D): with the unbounded rate of a number's own tensor at each knot. `momentum`
+    and `decay` (T, D); `mean` (T, D) is how the moving mean of gradients moves with momentum.
     """
 
     knots: Tensor
@@ -56,7 +55,7 @@ class Sensitivities(NamedTuple):
     def none(cls, values: Tensor, n_knots: int) -> Sensitivities:
         """Before the first step."""
         zeros = torch.zeros_like(values)
-        return cls(zeros.expand(n_knots, -1), zeros, zeros, zeros)
+        return cls(zeros[:, None].expand(-1, n_knots, -1), zeros, zeros, zeros)
 
     def after(self, step: Step, plan: Plan, owners: Tensor, discount: float) -> Sensitivities:
         """The derivative of the step itself, with that of its gradient left out."""
@@ -66,7 +65,7 @@ class Sensitivities(NamedTuple):
         move = step.mean + plan.decay * step.before
         mean = plan.momentum * self.mean + step.mean_before - step.gradient
         return Sensitivities(
-            kept * self.knots - plan.weights[step.number][:, None] * (slopes * move),
+            kept * self.knots - plan.weights[step.number][:, None] * (slopes * move)[:, None],
             kept * self.momentum - rates * mean,
             kept * self.decay - rates * step.before,
             mean,
@@ -104,18 +103,18 @@ class FirstOrder:
         with torch.no_grad():
             plan = descent.settings.plan(orders.shape[1])
 
-        def felt(support: Examples, query: Examples, place: Tensor) -> tuple[Tensor, ...]:
-            values = descent.start()
+        def felt(part: Part) -> tuple[Tensor, ...]:
+            values = descent.start(part)
             moved = Sensitivities.none(values, plan.weights.shape[1])
             seen: list[Tensor] = []
-            for step in descent.steps(support, orders[place], plan):
+            for step in descent.steps(part, orders[part.places], plan):
                 values = step.after
                 moved = moved.after(step, plan, descent.owners, self.discount)
-                seen.append(step.loss)
-            gradient, after = grad_and_value(descent.loss_of)(values, query)
-            knots = descent.layout.sums(gradient * moved.knots).T
-            momentum, decay = gradient @ moved.momentum, gradient @ moved.decay
-            return knots, momentum, decay, torch.stack(seen), after
+                seen.append(step.losses)
+            gradient, after = descent.gradients(part, values, part.tasks.query)
+            knots = descent.layout.sums(gradient[:, None] * moved.knots).mT
+            momentum, decay = ((gradient * one).sum(1) for one in (moved.momentum, moved.decay))
+            return knots, momentum, decay, torch.stack(seen, dim=1), after
 
         knots, momentum, decay, seen, after = descent.runner.map(felt, batch)
         require_finite(seen, batch, "support loss")
@@ -147,12 +146,12 @@ class Unrolled:
         parameters = _reachable(descent)
         orders = _orders(descent, batch, n_rows_read, rng)
 
-        def trace_of(support: Examples, query: Examples, place: Tensor) -> TaskTrace:
-            # made for each task, for one by one each task's graph is freed before the next's
+        def trace_of(part: Part) -> TaskTrace:
+            # made for each part, for each part's graph is freed before the next's
             plan = descent.settings.plan(orders.shape[1])
-            values, seen = descent.end(support, orders[place], plan)
-            loss = descent.loss_of(values, query)
-            return TaskTrace(loss, seen, loss.detach())
+            values, seen = descent.end(part, orders[part.places], plan)
+            losses = descent.losses(part, values, part.tasks.query)
+            return TaskTrace(losses, seen, losses)
 
         return descent.runner.backward(trace_of, batch, parameters, share).query
 

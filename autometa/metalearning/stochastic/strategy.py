@@ -28,11 +28,13 @@ from autometa.metalearning._base import (
     MetaLearner,
     MetaLosses,
     loss_by_targets,
+    outputs_of,
     require_finite,
+    require_query,
     require_usable,
 )
-from autometa.metalearning._running import TaskRunner
-from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning._running import Part, TaskRunner, alone
+from autometa.metalearning._tasks import Task, TaskBatch
 from autometa.metalearning.stochastic.descent import (
     Layout,
     MiniBatchDescent,
@@ -131,13 +133,12 @@ class StochasticStrategy(MetaLearner):
         descent = self._descent
         runs = {n_steps: self._run(batch, n_steps) for n_steps in steps}
 
-        def outputs(support: Examples, query: Examples, place: Tensor) -> Tensor:
-            del place
+        def outputs(part: Part) -> Tensor:
             found: dict[int, Tensor] = {}
             for n_steps, (order, plan) in runs.items():
-                values, _ = descent.end(support, order, plan)
-                found[n_steps] = descent.outputs(values, query.inputs)
-            return torch.stack([found[n_steps] for n_steps in steps])
+                values, _ = descent.end(part, order.expand(len(part.tasks), -1, -1), plan)
+                found[n_steps] = descent.outputs(part, values)
+            return torch.stack([found[n_steps] for n_steps in steps], dim=1)
 
         with self._seeded():
             return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
@@ -148,18 +149,20 @@ class StochasticStrategy(MetaLearner):
         Its losses are those of the mini-batch before each step, and of all support rows at the
         end. None takes as many steps as the largest number of rows comes to.
         """
-        descent, [batch] = self._descent, stack_tasks([task])
+        descent, part = self._descent, alone(task)
         if n_steps is None:
-            n_steps = max(max(self.row_choices) // descent.size_for(batch), 1)
-        order, plan = self._run(batch, n_steps)
+            n_steps = max(max(self.row_choices) // descent.size_for(part.tasks), 1)
+        order, plan = self._run(part.tasks, n_steps)
         with torch.no_grad(), self._seeded():
-            values, seen = descent.end(task.support, order, plan)
-            losses = torch.cat([seen, descent.loss_of(values, task.support)[None]])
-        require_finite(losses[None], batch, "support loss")
+            values, seen = descent.end(part, order[None], plan)
+            last = descent.losses(part, values, part.tasks.support)
+            losses = torch.cat([seen, last[:, None]], dim=1)
+        require_finite(losses, part.tasks, "support loss")
         module = copy.deepcopy(self.module).eval()
-        module.load_state_dict({**module.state_dict(), **self._layout.split(values)})
+        # these names alone, for a state_dict holds tied weights twice
+        module.load_state_dict(self._layout.split(values[0]), strict=False)
         rates = self.rates(-1, max(n_steps, 1))
-        return Adaptation(module, rates, tuple(losses.tolist()))
+        return Adaptation(module, rates, tuple(losses[0].tolist()))
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
@@ -174,13 +177,10 @@ class StochasticStrategy(MetaLearner):
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
         require_usable(self.module)
-        if len(batch.query.inputs[0]) == 0:
-            raise MetaLearningError(
-                f"task {batch.name_of(0)} has no query rows: nothing tells how well it adapted"
-            )
+        require_query(batch)
         with torch.no_grad():
             support = batch.task(0).support
-            self.loss(self.module(support.inputs), support.targets)
+            self.loss(outputs_of(self.module, support.inputs, {}), support.targets)
 
     @property
     def _descent(self) -> MiniBatchDescent:
