@@ -37,5 +37,6 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> None:
 def _modules() -> dict[str, str]:
     """The module of each benchmark, by the benchmark's name."""
     found = [info.name for info in walk_packages(__path__, f"{__name__}.") if not info.ispkg]
-    named = {module.rpartition(".")[2]: module for module in found}
-    return {name: module for name, module in named.items() if not name.startswith("_")}
+    # on the command line words are parted by hyphens
+    named = {module.rpartition(".")[2].replace("_", "-"): module for module in found}
+    return {name: module for name, module in named.items() if not name.startswith("-")}

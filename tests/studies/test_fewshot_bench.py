@@ -66,7 +66,7 @@ def bench(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> str:
     """What the benchmark prints."""
     places = ["--tables", str(folder), "--manifest", str(folder / "manifest.csv")]
     with pytest.raises(SystemExit) as left:
-        main(["bench", "fewshot_tables", *places, *TINY, *words])
+        main(["bench", "fewshot-tables", *places, *TINY, *words])
     said = capsys.readouterr()
     assert left.value.code == 0, said.err
     return said.out
@@ -179,6 +179,18 @@ def test_a_table_gives_the_same_draws_wherever_it_stands() -> None:
         assert not set(support.ravel().tolist()) & set(query.ravel().tolist())
 
 
+def test_training_repeats_by_its_seed(tmp_path: Path) -> None:
+    """The same seed gives the same weights, another seed others, and they are not the first."""
+    tables = choose(tmp_path, write_tables(tmp_path), 5, 0).training
+    plans = [fewshot_tables.Plan(n_steps=3, seed=seed) for seed in (0, 0, 1)]
+    learned = [fewshot_tables.train(tables, plan, infers_shares=True).learner for plan in plans]
+    first, again, other = [torch.cat([p.ravel() for p in one.parameters()]) for one in learned]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    untrained = fewshot_tables.fresh(plans[0], infers_shares=True)
+    assert not torch.equal(first, torch.cat([p.ravel() for p in untrained.parameters()]))
+
+
 @pytest.mark.parametrize("name", list(BASELINES))
 @pytest.mark.parametrize("n_shots", [1, 5])
 def test_every_baseline_predicts_labels(name: str, n_shots: int) -> None:
@@ -189,6 +201,20 @@ def test_every_baseline_predicts_labels(name: str, n_shots: int) -> None:
     predicted = BASELINES[name].predict(X, y, X)
     assert predicted.shape == y.shape
     assert set(predicted.tolist()) <= {0, 1, 2}
+
+
+def test_class_means_and_nearest_against_numpy() -> None:
+    """The class of the nearest mean, and of the nearest row; the same with one row a class."""
+    rng = np.random.default_rng(2)
+    X, Q = rng.normal(size=(12, 3)).astype(np.float32), rng.normal(size=(40, 3)).astype(np.float32)
+    y = np.arange(12) % 3
+    means = np.stack([X[y == label].mean(axis=0) for label in range(3)])
+    to_means, to_rows = (((Q[:, None] - one) ** 2).sum(axis=-1) for one in (means, X))
+    told = BASELINES["class means"].predict(X, y, Q)
+    assert np.array_equal(told, to_means.argmin(axis=1))
+    assert np.array_equal(BASELINES["nearest"].predict(X, y, Q), y[to_rows.argmin(axis=1)])
+    of_one_row = BASELINES["class means"].predict(X[:3], y[:3], Q)
+    assert np.array_equal(of_one_row, BASELINES["nearest"].predict(X[:3], y[:3], Q))
 
 
 def test_differences_are_of_the_draws_both_have_seen() -> None:

@@ -86,7 +86,7 @@ def tiny_tasks(n_tasks: int = 2) -> TaskBatch:
 def test_benchmarks_in_folders_are_listed() -> None:
     """`autometa bench` knows the benchmarks in folders, and not their parts."""
     names = benchmark_names()
-    assert {"sinusoid", "omniglot", "meta_speed", "peers"} <= set(names)
+    assert {"sinusoid", "omniglot", "meta-speed", "peers"} <= set(names)
     assert not [name for name in names if name.startswith("_") or name == "metalearning"]
 
 

@@ -7,10 +7,11 @@ weights of kernels on it, and rows are compared by the sum over columns,
 
     k(x, x') = sum_j sum_b w_b(d_j) kappa_b(x_j, x'_j)
 
-which is indifferent to the order of columns, rows and classes. A query row's class is then told
-either by attention over the support rows (Vinyals et al., 2016, equation 1, with k as the
-attention's logit) or by kernel ridge regression on them (R2-D2's head in its dual form), and the
-shares of both are learned.
+which is indifferent to the order of columns, rows and classes. Three readings tell a query row's
+class from k: attention over the support rows by their distances (Vinyals et al., 2016, equation
+1), the distances to the class means (Snell et al., 2017, equation 2), and kernel ridge regression
+(R2-D2's head in its dual form, Bertinetto et al., 2019), which has weights of its own. The shares
+of all three are learned.
 
 Axes: T tasks, N support rows, Q query rows, D columns, K classes, B kernels, F facts of a column.
 """
@@ -19,9 +20,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,26 +38,60 @@ from autometa.metalearning._base import (
 )
 from autometa.metalearning._running import add_gradients
 from autometa.metalearning._tasks import Examples, Task, TaskBatch
+from autometa.metalearning.matching.column_facts import (
+    N_CLASS_FACTS,
+    N_FACTS,
+    class_facts,
+    column_facts,
+    task_facts,
+)
 
-_WIDTHS = (0.1, 0.5, 2.0)  # of the Gaussian kernels, in standard deviations of a column
+_WIDTHS = (2.0, 0.7, 0.3)  # of the Gaussian kernels, in standard deviations of a column
+_REACH = 3.25  # how far from 0 inputs are told apart; the encoder clips at 3
 N_KERNELS = 1 + len(_WIDTHS)
-N_FACTS = 10
+_FIRST_LOG_WEIGHTS = (0.0, -2.0, -2.0, -2.0)  # the linear kernel leads at the start
+
+
+class _Settings(NamedTuple):
+    """Positive, (T, 1, 1) each: sharpness of attention, ridge penalty, scales of the readings."""
+
+    sharpness: Tensor
+    penalty: Tensor
+    attention: Tensor
+    means: Tensor
+    ridge: Tensor
+
+
+class _Kernel(NamedTuple):
+    """Kernel values of support rows with one another (T, N, N) and of query rows (T, Q, N)."""
+
+    within: Tensor
+    across: Tensor
 
 
 class ColumnMatching(MetaLearner):
     """Learns from tables what columns to trust, for tables with any other columns.
 
-    Inputs are numbers of about unit variance, as `few_shot_table` makes them.
+    Inputs are numbers of about unit variance, as `few_shot_table` makes them. With
+    `infers_shares` a bias of each class is learned too: inputs are centred over a whole table, so
+    that a class whose support rows lie near 0 is likely to be a large one.
     """
 
-    def __init__(self, *, width: int = 32, loss: LossFunction = loss_by_targets) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 32,
+        infers_shares: bool = False,
+        loss: LossFunction = loss_by_targets,
+    ) -> None:
         super().__init__()
-        self.width = width
-        self.loss = loss
+        self.width, self.infers_shares, self.loss = width, infers_shares, loss
         self.describe = nn.Sequential(nn.Linear(N_FACTS, width), nn.GELU())
-        self.weigh = _network(2 * width, width, N_KERNELS)
-        # from the task's facts: sharpness of attention, ridge penalty, scale and share of the head
-        self.settle = _network(width + 3, width, 4)
+        self.relate = nn.Sequential(nn.Linear(2 * width, width), nn.GELU())
+        self.weigh = _network(2 * width, width, 2 * N_KERNELS)
+        self.settle = _network(width + 3, width, len(_Settings._fields))
+        self.favour = _network(width + N_CLASS_FACTS, width, 1) if infers_shares else None
+        self.log_weights = nn.Parameter(torch.tensor(_FIRST_LOG_WEIGHTS).repeat(2))
 
     @property
     def n_inner_steps(self) -> int:
@@ -64,7 +100,7 @@ class ColumnMatching(MetaLearner):
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner, as JSON."""
-        return {"width": self.width}
+        return {"width": self.width, "infers_shares": self.infers_shares}
 
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` unless each task's support rows show all of its classes."""
@@ -81,7 +117,7 @@ class ColumnMatching(MetaLearner):
                     "classes: give at least one row of each"
                 )
 
-    def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
+    def accumulate(self, batch: TaskBatch, share: float, rng: Generator) -> MetaLosses:
         """Add the gradient of the query loss."""
         del rng  # nothing is drawn
         logits = self._logits(batch.support, batch.query.inputs, _n_ways(batch))
@@ -111,27 +147,31 @@ class ColumnMatching(MetaLearner):
 
     def _logits(self, support: Examples, inputs: Tensor, n_ways: int) -> Tensor:
         """(T, Q, K) log-probabilities."""
-        Y = functional.one_hot(support.targets, n_ways).to(inputs.dtype)
-        weights, context = self._weights(support.inputs, Y)
-        settled = self.settle(torch.cat([context, _task_facts(support.inputs, Y)], dim=-1))
-        sharpness, penalty, scale = settled[:, :3, None, None].unbind(1)
-        between = _kernels(inputs, support.inputs, weights)
-        attention = torch.softmax(4 * sharpness.exp() * between, dim=-1)
-        matched = torch.log(attention @ Y + 1e-6)
-        within = _kernels(support.inputs, support.inputs, weights)
-        eye = torch.eye(within.shape[-1], dtype=within.dtype, device=within.device)
-        dual = torch.linalg.solve(within + 0.3 * penalty.exp() * eye, Y - 1 / n_ways)
-        ridged = 4 * scale.exp() * (between @ dual)
-        share = torch.sigmoid(settled[:, 3, None, None])
-        return torch.log_softmax(share * ridged + (1 - share) * matched, dim=-1)
+        X = support.inputs
+        Y = functional.one_hot(support.targets, n_ways).to(X.dtype)
+        weights, context = self._weights(X, Y)
+        raw = self.settle(torch.cat([context, task_facts(X, Y)], dim=-1))
+        settings = _Settings(*raw.exp()[:, :, None, None].unbind(1))
+        rows, others = _kernel_features(X), _kernel_features(inputs)
+        near = _kernel(rows, others, weights[:, :, :N_KERNELS])
+        ridge = _kernel(rows, others, weights[:, :, N_KERNELS:])
+        # the constants make untrained readings count about alike
+        logits = (
+            0.5 * settings.attention * _attention(near, Y, 2 * settings.sharpness)
+            + settings.means * _closeness_to_means(near, Y)
+            + 3 * settings.ridge * _ridge(ridge, Y, 0.3 * settings.penalty)
+        )
+        if self.favour is not None:
+            around = context[:, None].expand(-1, n_ways, -1)
+            logits = logits + self.favour(torch.cat([around, class_facts(X, Y)], -1)).mT
+        return torch.log_softmax(logits, dim=-1)
 
     def _weights(self, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensor]:
-        """(T, D, B) weights of kernels, which sum to one in a task, and the context (T, width)."""
+        """(T, D, 2 B) weights, for distances and for ridge, and the context (T, width)."""
         described = self.describe(column_facts(X, Y))
-        context = described.mean(dim=1)
-        around = context[:, None].expand_as(described)
-        raw = self.weigh(torch.cat([described, around], dim=-1))
-        return torch.softmax(raw.flatten(1), dim=1).view_as(raw), context
+        described = described + self.relate(_beside_mean(described))
+        raw = self.weigh(_beside_mean(described)) + self.log_weights
+        return raw.exp() / X.shape[-1], described.mean(dim=1)
 
 
 class ColumnClassifier(nn.Module):
@@ -161,64 +201,69 @@ def _network(n_inputs: int, width: int, n_outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n_inputs, width), nn.GELU(), last)
 
 
-def column_facts(X: Tensor, Y: Tensor) -> Tensor:
-    """(T, D, F) what support rows X (T, N, D), one-hot classes Y (T, N, K), say of each column.
+def _beside_mean(described: Tensor) -> Tensor:
+    """Each column's description (T, D, width) with the mean over columns: (T, D, 2 width)."""
+    around = described.mean(dim=1, keepdim=True).expand_as(described)
+    return torch.cat([described, around], dim=-1)
 
-    No fact depends on the order of rows, columns or classes.
+
+def _kernel_features(X: Tensor) -> list[Tensor]:
+    """(T, R, D, M) for each kernel, whose inner products over M are the kernel's values.
+
+    Exact for the linear kernel and for rows on the grid, near it for others (Williams and Seeger,
+    2001): products of features cost far less than a kernel value for each column of each pair.
     """
-    n_rows, n_ways = Y.shape[1:]
-    counts = Y.sum(dim=1)[:, :, None]
-    means = Y.transpose(1, 2) @ X / counts
-    centred = means - means.mean(dim=1, keepdim=True)
-    between = centred.square().mean(dim=1)
-    within = (X - Y @ means).square().sum(dim=1) / max(n_rows - n_ways, 1)
-    spread = X - X.mean(dim=1, keepdim=True)
-    like = torch.ones_like(between)
-    return torch.stack(
-        [
-            between,
-            within,
-            torch.log((between + 0.1) / (within + 0.1)),
-            _agreement(spread),
-            _agreement(centred),
-            spread.square().mean(dim=1),
-            (X.abs() < 1e-3).to(X.dtype).mean(dim=1),
-            _n_distinct(X) / n_rows,
-            like * (np.log1p(n_rows) - 2.0),
-            like * (np.log(n_ways) - 1.0),
-        ],
-        dim=-1,
-    )
+    features = [X[..., None]]
+    for width in _WIDTHS:
+        grid, root = _landmarks(width)
+        grid, root = grid.to(X), root.to(X)
+        features.append(torch.exp((X[..., None] - grid).square() / (-2 * width**2)) @ root)
+    return features
 
 
-def _agreement(rows: Tensor) -> Tensor:
-    """(T, D) root mean squared cosine of each column of rows (T, R, D) with the others."""
-    units = functional.normalize(rows, dim=1, eps=1e-6)
-    squares = (units.transpose(1, 2) @ units).square().sum(dim=-1)
-    own = units.square().sum(dim=1).square()
-    return ((squares - own).clamp(min=0) / max(rows.shape[-1] - 1, 1) + 1e-9).sqrt()
+def _landmarks(width: float) -> tuple[Tensor, Tensor]:
+    """A grid (M,) no wider than `width` or a reach's half, the inverse root (M, M) of its kernel.
+
+    float64, for near landmarks make a kernel that is close to singular.
+    """
+    n_points = max(round(2 * _REACH / width), 4) + 1
+    grid = torch.linspace(-_REACH, _REACH, n_points, dtype=torch.float64)
+    kernel = torch.exp((grid[:, None] - grid).square() / (-2 * width**2))
+    values, vectors = torch.linalg.eigh(kernel)
+    return grid, vectors / values.clamp(min=1e-6).sqrt() @ vectors.T
 
 
-def _n_distinct(X: Tensor) -> Tensor:
-    """(T, D) the number of distinct values in each column."""
-    ordered = X.sort(dim=1).values
-    return 1 + (ordered.diff(dim=1).abs() > 1e-4).to(X.dtype).sum(dim=1)
+def _kernel(rows: list[Tensor], others: list[Tensor], weights: Tensor) -> _Kernel:
+    """The weighted sum of kernels (T, D, B) over columns."""
+    weighted = [row * weights[:, None, :, b, None] for b, row in enumerate(rows)]
+    right = torch.cat(weighted, dim=-1).flatten(2).mT
+    left, across = torch.cat(rows, dim=-1).flatten(2), torch.cat(others, dim=-1).flatten(2)
+    return _Kernel(left @ right, across @ right)
 
 
-def _kernels(A: Tensor, B: Tensor, weights: Tensor) -> Tensor:
-    """(T, Q, N) the weighted sum of the kernels of rows A (T, Q, D) and B (T, N, D)."""
-    total = (A * weights[:, None, :, 0]) @ B.transpose(1, 2)
-    squares = (A[:, :, None] - B[:, None]).square()
-    for place, width in enumerate(_WIDTHS, start=1):
-        alike = torch.exp(squares / (-2 * width**2))
-        total = total + torch.einsum("tqnd,td->tqn", alike, weights[:, :, place])
-    return total
+def _attention(kernel: _Kernel, Y: Tensor, sharpness: Tensor) -> Tensor:
+    """(T, Q, K) logs of each class's mean attention, by squared distances of rows."""
+    distances = kernel.within.diagonal(dim1=1, dim2=2)[:, None] - 2 * kernel.across
+    attention = torch.softmax(-sharpness * distances, dim=-1)
+    return torch.log(attention @ (Y / Y.sum(dim=1, keepdim=True)) + 1e-5)
 
 
-def _task_facts(X: Tensor, Y: Tensor) -> Tensor:
-    """(T, 3) the logs of the numbers of rows, columns and classes, about centred."""
-    sizes = X.new_tensor([X.shape[1], X.shape[2], Y.shape[2]]).log()
-    return (sizes - X.new_tensor([2.5, 2.5, 1.0])).expand(len(X), 3)
+def _closeness_to_means(kernel: _Kernel, Y: Tensor) -> Tensor:
+    """(T, Q, K) minus the squared distances to class means, up to a query row's own term."""
+    mean = Y / Y.sum(dim=1, keepdim=True)
+    own = (mean * (kernel.within @ mean)).sum(dim=1, keepdim=True)
+    return 2 * kernel.across @ mean - own
+
+
+def _ridge(kernel: _Kernel, Y: Tensor, penalty: Tensor) -> Tensor:
+    """(T, Q, K) kernel ridge regression on one-hot classes, with an intercept not penalised."""
+    n_rows = Y.shape[1]
+    eye = torch.eye(n_rows, dtype=Y.dtype, device=Y.device)
+    centre = eye - 1 / n_rows
+    within = centre @ kernel.within @ centre
+    across = (kernel.across - kernel.within.mean(dim=1, keepdim=True)) @ centre
+    dual: Tensor = torch.linalg.solve(within + penalty * eye, centre @ Y)
+    return across @ dual
 
 
 def _n_ways(batch: TaskBatch) -> int:

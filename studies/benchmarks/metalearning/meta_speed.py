@@ -1,6 +1,6 @@
 """A meta-step of MAML with all tasks together, beside plain loops over tasks: time and gradients.
 
-    autometa bench meta_speed --json
+    autometa bench meta-speed --json
 
 The sine network, 25 tasks of 10 support and 10 query rows, 5 inner steps, second order, one core.
 Two plain loops, both of `torch.autograd.grad`: `plain` calls any module with adapted parameters,
