@@ -1,0 +1,85 @@
+"""Draw how each algorithm adapts to a sine curve, into docs/sinusoid.svg.
+
+    python docs/make_sinusoid_picture.py CHECKPOINTS
+
+CHECKPOINTS is the folder that `autometa bench sinusoid --checkpoints` filled: what was trained
+there is drawn, and what was not is trained first.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib import pyplot
+from numpy.typing import NDArray
+
+from autometa.metalearning import (
+    Examples,
+    MetaLearner,
+    MetaTraining,
+    Sinusoids,
+    TaskBatch,
+    meta_train,
+)
+from autometa.metalearning.sources import SineCurves
+from autometa.studies.benchmarks.metalearning.sinusoid import RECIPES, Plan
+
+_PICTURE = Path(__file__).with_name("sinusoid.svg")
+_SHADES = {0: "#c9c9c9", 1: "#f0a860", 5: "#5b8fd0", 10: "#1c3f75"}
+_ALGORITHMS = ("maml", "fomaml", "reptile", "meta-sgd", "anil", "ridge")
+
+
+def main() -> None:
+    """Draw one panel for each algorithm, of the same five points of the same curve."""
+    torch.set_num_threads(1)
+    plan = Plan(checkpoints=Path(sys.argv[1]))
+    mpl.rcParams["svg.hashsalt"] = "autometa"  # the same file each time
+    figure, panels = pyplot.subplots(2, 3, figsize=(11, 5.6), sharex=True, sharey=True)
+    curves = SineCurves(np.array([3.2]), np.array([1.1]))
+    x = np.linspace(-5, 5, 200)
+    at = np.array([-3.4, -2.1, 0.2, 1.4, 3.9])
+    batch = TaskBatch(_rows(curves, at), _rows(curves, x))
+    truth, values = curves.at(x[None])[0], curves.at(at[None])[0]
+    for panel, name in zip(panels.flat, _ALGORITHMS, strict=True):
+        outputs = trained(name, plan).query_outputs(batch, tuple(_SHADES))
+        panel.plot(x, truth, color="black", lw=1, ls=":", label="curve")
+        for (step, shade), line in zip(_SHADES.items(), outputs, strict=True):
+            label = "before" if step == 0 else f"{step} steps" if step > 1 else "1 step"
+            panel.plot(x, line.flatten().numpy(), color=shade, lw=1.6, label=label)
+        panel.plot(at, values, "k^", ms=5, label="5 rows")
+        panel.set_title(name, fontsize=10)
+        panel.set_ylim(-5.5, 5.5)
+    panels.flat[0].legend(fontsize=7, loc="lower right", framealpha=0.9)
+    figure.tight_layout()
+    figure.savefig(_PICTURE, metadata={"Date": None})
+
+
+def _rows(curves: SineCurves, x: NDArray[np.float64]) -> Examples:
+    """The curve at these points, as a batch of one task has it: (1, N, 1)."""
+    inputs, targets = x[None, :, None], curves.at(x[None])[:, :, None]
+    return Examples(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets).float())
+
+
+def trained(name: str, plan: Plan) -> MetaLearner:
+    """The algorithm after the benchmark's meta-training."""
+    recipe = RECIPES[name]
+    learner = recipe.make(plan.seed)
+    training = MetaTraining(
+        plan.n_steps,
+        make_optimizer=recipe.make_optimizer,
+        schedule=recipe.schedule,
+        seed=plan.seed,
+        evaluate_every=max(1, plan.n_steps // 20),
+        checkpoint=plan.checkpoint(name),
+    )
+    source = Sinusoids(n_support=plan.n_shots, n_query=recipe.n_query)
+    meta_train(learner, source, training)
+    return learner
+
+
+if __name__ == "__main__":
+    main()
