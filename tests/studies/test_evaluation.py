@@ -152,7 +152,7 @@ def test_a_trial_short_of_time_still_fits_every_fold(make_workspace: Make) -> No
     importlib.import_module(
         "autometa.learners.network.fitting"
     )  # torch's import is not a trial's time
-    limit = Deadline.after(3.0)
+    limit = Deadline.after(6.0)  # the epochs would take ten times as long
     unit = WorkUnit(workspace.folder, 0, "network", {}, "test", NeverPolicy(), limit)
     record = evaluate(unit)
     assert record.state is TrialState.COMPLETE
