@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 
 from autometa.metalearning import (
     Examples,
-    MetaLearner,
-    MetaTraining,
-    Sinusoids,
     TaskBatch,
-    meta_train,
 )
 from autometa.metalearning.sources import SineCurves
-from autometa.studies.benchmarks.metalearning.sinusoid import RECIPES, Plan
+from autometa.studies.benchmarks.metalearning.sinusoid import Plan, train
 
 _PICTURE = Path(__file__).with_name("sinusoid.svg")
 _SHADES = {0: "#c9c9c9", 1: "#f0a860", 5: "#5b8fd0", 10: "#1c3f75"}
@@ -45,7 +41,7 @@ def main() -> None:
     batch = TaskBatch(_rows(curves, at), _rows(curves, x))
     truth, values = curves.at(x[None])[0], curves.at(at[None])[0]
     for panel, name in zip(panels.flat, _ALGORITHMS, strict=True):
-        outputs = trained(name, plan).query_outputs(batch, tuple(_SHADES))
+        outputs = train(name, plan)[0].query_outputs(batch, tuple(_SHADES))
         panel.plot(x, truth, color="black", lw=1, ls=":", label="curve")
         for (step, shade), line in zip(_SHADES.items(), outputs, strict=True):
             label = "before" if step == 0 else f"{step} steps" if step > 1 else "1 step"
@@ -62,23 +58,6 @@ def _rows(curves: SineCurves, x: NDArray[np.float64]) -> Examples:
     """The curve at these points, as a batch of one task has it: (1, N, 1)."""
     inputs, targets = x[None, :, None], curves.at(x[None])[:, :, None]
     return Examples(torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets).float())
-
-
-def trained(name: str, plan: Plan) -> MetaLearner:
-    """The algorithm after the benchmark's meta-training."""
-    recipe = RECIPES[name]
-    learner = recipe.make(plan.seed)
-    training = MetaTraining(
-        plan.n_steps,
-        make_optimizer=recipe.make_optimizer,
-        schedule=recipe.schedule,
-        seed=plan.seed,
-        evaluate_every=max(1, plan.n_steps // 20),
-        checkpoint=plan.checkpoint(name),
-    )
-    source = Sinusoids(n_support=plan.n_shots, n_query=recipe.n_query)
-    meta_train(learner, source, training)
-    return learner
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+"""Stochastic strategies: the inner loop, its meta-gradients and its settings, by other means."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Stochastic strategies learn: on new tasks they beat the best constant of a grid."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Stops: patience by hand-made curves, learned stops against patience, and their fallbacks."""
+
 from __future__ import annotations
 
 import json

@@ -25,6 +25,7 @@ from autometa.metalearning._base import (
     LossFunction,
     MetaLearner,
     MetaLosses,
+    in_eval_mode,
     loss_by_targets,
     require_finite,
 )
@@ -176,7 +177,7 @@ class MatchingNetwork(MetaLearner):
 
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
         """(S, T, N, K) log-probabilities or (S, T, N, ...) values, the same for all `steps`."""
-        with torch.no_grad(), _in_eval_mode(self):
+        with torch.no_grad(), in_eval_mode(self):
             outputs = self._outputs(batch)
         return outputs.expand(len(steps), *outputs.shape)
 
@@ -185,7 +186,7 @@ class MatchingNetwork(MetaLearner):
         del n_steps
         alone = Examples(*(tensor[None] for tensor in task.support))
         require_classes(TaskBatch(alone, alone, (task.name,)))
-        with torch.no_grad(), _in_eval_mode(self):
+        with torch.no_grad(), in_eval_mode(self):
             support = embed(self.embedding, [alone.inputs])[0][0]
         if not bool(torch.isfinite(support).all()):
             raise MetaLearningError(
@@ -287,18 +288,6 @@ def _shuffled(batch: TaskBatch, rng: np.random.Generator) -> TaskBatch:
     inputs, targets = batch.support
     order = torch.as_tensor(rng.permutation(inputs.shape[1]), device=inputs.device)
     return TaskBatch(Examples(inputs[:, order], targets[:, order]), batch.query, batch.names)
-
-
-@contextmanager
-def _in_eval_mode(module: nn.Module) -> Generator[None]:
-    """Evaluate, and leave each part in the mode that it was in."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, is_training in modes:
-            part.training = is_training
 
 
 @contextmanager

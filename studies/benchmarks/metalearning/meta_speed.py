@@ -4,7 +4,7 @@
 
 The sine network, 25 tasks of 10 support and 10 query rows, 5 inner steps, second order, one core.
 Two plain loops, both of `torch.autograd.grad`: `plain` calls any module with adapted parameters,
-as ours does, and is what the goal is about (issue 3, goal 3); `by_hand` has this one network
+as ours does, and is what the goal is about; `by_hand` has this one network
 written out as a function of its tensors, the least that can be done.
 
 The ways run one after the other, in an order that goes round, so that whatever drifts on the

@@ -56,7 +56,7 @@ _HELD_OUT = 0.07  # of the characters to train on: 67 of 964, as 100 of 1,200 in
 _HELD_OUT_QUERIES = 5
 _TEST_QUERIES = 15  # of each way
 _TASKS_TOGETHER = 20  # in memory while testing
-# by algorithm, in per cent, 5 ways with 1 and 5 shots, 40 minutes on a CPU: issue 3, goal 2
+# by algorithm, in per cent, 5 ways with 1 and 5 shots, 40 minutes on a CPU: the goals
 GOALS: Mapping[str, Mapping[int, float]] = {
     "matching": {1: 97.0, 5: 98.5},
     "maml": {1: 96.0, 5: 98.5},

@@ -27,6 +27,7 @@ from autometa.metalearning import (
     MAML,
     MetaLearner,
     MetaSGD,
+    MetaTrained,
     MetaTraining,
     Reptile,
     RidgeLearner,
@@ -51,7 +52,7 @@ from autometa.studies.reports.meta_progress import MetaListener, listening_to_tr
 SHOWN_STEPS = (0, 1, 5, 10, 30)
 _ALL_STEPS = tuple(range(31))  # whether more steps ever hurt is asked of each
 _GRID = 100
-# by algorithm, the largest loss with 10 support rows after so many inner steps: issue 3, goal 1
+# by algorithm, the largest loss with 10 support rows after so many inner steps
 GOALS: Mapping[str, Mapping[int, float]] = {
     "maml": {1: 0.45, 5: 0.15, 10: 0.12},
     "fomaml": {1: 0.62, 5: 0.23, 10: 0.19},
@@ -142,8 +143,10 @@ class Plan:
         return self.checkpoints / f"{name}.safetensors"
 
 
-def run(algorithm: str, plan: Plan, listen: MetaListener | None = None) -> Result:
-    """Train and test one algorithm."""
+def train(
+    algorithm: str, plan: Plan, listen: MetaListener | None = None
+) -> tuple[MetaLearner, MetaTrained]:
+    """Meta-train one algorithm, or read what its checkpoint holds."""
     recipe = RECIPES[algorithm]
     learner = recipe.make(plan.seed)
     training = MetaTraining(
@@ -156,6 +159,12 @@ def run(algorithm: str, plan: Plan, listen: MetaListener | None = None) -> Resul
     )
     source = Sinusoids(n_support=plan.n_shots, n_query=recipe.n_query)
     trained = meta_train(learner, source, training, held_out=_on_grid(plan.n_shots), listen=listen)
+    return learner, trained
+
+
+def run(algorithm: str, plan: Plan, listen: MetaListener | None = None) -> Result:
+    """Train and test one algorithm."""
+    learner, trained = train(algorithm, plan, listen)
     found = {str(n_shots): measure(learner, n_shots, plan) for n_shots in plan.test_shots}
     goals, is_met = _judged(algorithm, found, plan.n_shots)
     return Result(

@@ -1,3 +1,5 @@
+"""N-way K-shot tasks from any labelled array: which rows, which classes, turned or not."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""Omniglot from its one file and from its image folders, and how its characters are parted."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""Sine curves: their truth, their points, and the same ones for the same seed."""
+
 from __future__ import annotations
 
 import math
