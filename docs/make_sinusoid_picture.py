@@ -1,7 +1,8 @@
-"""Draw how each algorithm adapts to a sine curve, into docs/sinusoid.svg.
+"""Draw how each algorithm adapts to five points of a sine curve, into docs/sinusoid.svg.
 
     python docs/make_sinusoid_picture.py CHECKPOINTS
 
+All were trained with ten support rows; each panel says with which network and rows of a task.
 CHECKPOINTS is the folder that `autometa bench sinusoid --checkpoints` filled: what was trained
 there is drawn, and what was not is trained first.
 """
@@ -17,11 +18,9 @@ import torch
 from matplotlib import pyplot
 from numpy.typing import NDArray
 
-from autometa.metalearning import (
-    Examples,
-    TaskBatch,
-)
+from autometa.metalearning import Examples, TaskBatch
 from autometa.metalearning.sources import SineCurves
+from autometa.studies.benchmarks.metalearning._sinusoid_recipes import RECIPES
 from autometa.studies.benchmarks.metalearning.sinusoid import Plan, train
 
 _PICTURE = Path(__file__).with_name("sinusoid.svg")
@@ -47,7 +46,9 @@ def main() -> None:
             label = "before" if step == 0 else f"{step} steps" if step > 1 else "1 step"
             panel.plot(x, line.flatten().numpy(), color=shade, lw=1.6, label=label)
         panel.plot(at, values, "k^", ms=5, label="5 rows")
-        panel.set_title(name, fontsize=10)
+        recipe = RECIPES[name]
+        trained = f"{recipe.network.text}, rows of a task: {recipe.rows_text(plan.n_shots)}"
+        panel.set_title(f"{name} ({trained})", fontsize=9)
         panel.set_ylim(-5.5, 5.5)
     panels.flat[0].legend(fontsize=7, loc="lower right", framealpha=0.9)
     figure.tight_layout()

@@ -13,40 +13,65 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autometa.metalearning._base import Adaptation, MetaLearner, MetaLosses
+    from autometa.metalearning._base import (
+        Adaptation,
+        MetaLearner,
+        MetaLosses,
+        NotFiniteError,
+    )
     from autometa.metalearning._running import OneByOneWarning
     from autometa.metalearning._tasks import (
         Examples,
         Task,
         TaskBatch,
         TaskList,
+        TaskSet,
         TaskSource,
         TaskStream,
     )
     from autometa.metalearning.evaluation import TaskScores, query_accuracies, query_losses
+    from autometa.metalearning.gradient._base import InnerRule, Move, RuleSpec
+    from autometa.metalearning.gradient.adam import AdamOptions
     from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
     from autometa.metalearning.gradient.reptile import Reptile
-    from autometa.metalearning.gradient.rules import AdamOptions, RuleOptions
+    from autometa.metalearning.gradient.rules import RuleOptions
     from autometa.metalearning.matching.column_kernel import ColumnMatching
     from autometa.metalearning.matching.network import MatchingNetwork
-    from autometa.metalearning.matching.task_attention import TaskAttention
+    from autometa.metalearning.matching.task_attention import TaskAttention, TaskEncoder
+    from autometa.metalearning.resuming import ChangedOptionsWarning
     from autometa.metalearning.ridge import RidgeLearner
     from autometa.metalearning.saving import load_learner, save_learner
-    from autometa.metalearning.sources import Episodes, Omniglot, Sinusoids, load_omniglot
+    from autometa.metalearning.sources import (
+        Episodes,
+        Omniglot,
+        QuarterTurns,
+        Sinusoids,
+        load_omniglot,
+    )
+    from autometa.metalearning.sources.table_encoding import TableEncoder
     from autometa.metalearning.sources.tables import FewShotTable, FewShotTables, few_shot_table
     from autometa.metalearning.stochastic.evolution import Evolution
     from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
     from autometa.metalearning.stochastic.settings import StochasticOptions
     from autometa.metalearning.stochastic.strategy import StochasticStrategy
     from autometa.metalearning.stopping._base import Stopper, StopStrategy
+    from autometa.metalearning.stopping.adapting import StoppedAdaptation, adapt_until
     from autometa.metalearning.stopping.learned import LearnedStop, StopOptions
     from autometa.metalearning.stopping.patience import Patience
-    from autometa.metalearning.training import MetaProgress, MetaTrained, MetaTraining, meta_train
+    from autometa.metalearning.training import (
+        MetaProgress,
+        MetaTrained,
+        MetaTraining,
+        cosine,
+        linear,
+        meta_train,
+    )
 
 _HOMES = {
     "ANIL": "gradient.maml",
-    "AdamOptions": "gradient.rules",
+    "AdamOptions": "gradient.adam",
     "Adaptation": "_base",
+    "ChangedOptionsWarning": "resuming",
     "ColumnMatching": "matching.column_kernel",
     "Episodes": "sources",
     "Evolution": "stochastic.evolution",
@@ -54,6 +79,7 @@ _HOMES = {
     "FewShotTable": "sources.tables",
     "FewShotTables": "sources.tables",
     "FirstOrder": "stochastic.hypergradient",
+    "InnerRule": "gradient._base",
     "LearnedStop": "stopping.learned",
     "MAML": "gradient.maml",
     "MatchingNetwork": "matching.network",
@@ -63,27 +89,38 @@ _HOMES = {
     "MetaSGD": "gradient.maml",
     "MetaTrained": "training",
     "MetaTraining": "training",
+    "Move": "gradient._base",
+    "NotFiniteError": "_base",
     "Omniglot": "sources",
     "OneByOneWarning": "_running",
     "Patience": "stopping.patience",
+    "QuarterTurns": "sources",
     "Reptile": "gradient.reptile",
     "RidgeLearner": "ridge",
     "RuleOptions": "gradient.rules",
+    "RuleSpec": "gradient._base",
     "Sinusoids": "sources",
     "StochasticOptions": "stochastic.settings",
     "StochasticStrategy": "stochastic.strategy",
     "StopOptions": "stopping.learned",
     "StopStrategy": "stopping._base",
+    "StoppedAdaptation": "stopping.adapting",
     "Stopper": "stopping._base",
+    "TableEncoder": "sources.table_encoding",
     "Task": "_tasks",
     "TaskAttention": "matching.task_attention",
     "TaskBatch": "_tasks",
+    "TaskEncoder": "matching.task_attention",
     "TaskList": "_tasks",
     "TaskScores": "evaluation",
+    "TaskSet": "_tasks",
     "TaskSource": "_tasks",
     "TaskStream": "_tasks",
     "Unrolled": "stochastic.hypergradient",
+    "adapt_until": "stopping.adapting",
+    "cosine": "training",
     "few_shot_table": "sources.tables",
+    "linear": "training",
     "load_learner": "saving",
     "load_omniglot": "sources",
     "meta_train": "training",
@@ -96,6 +133,7 @@ __all__ = [
     "MAML",
     "AdamOptions",
     "Adaptation",
+    "ChangedOptionsWarning",
     "ColumnMatching",
     "Episodes",
     "Evolution",
@@ -103,6 +141,7 @@ __all__ = [
     "FewShotTable",
     "FewShotTables",
     "FirstOrder",
+    "InnerRule",
     "LearnedStop",
     "MatchingNetwork",
     "MetaLearner",
@@ -111,27 +150,38 @@ __all__ = [
     "MetaSGD",
     "MetaTrained",
     "MetaTraining",
+    "Move",
+    "NotFiniteError",
     "Omniglot",
     "OneByOneWarning",
     "Patience",
+    "QuarterTurns",
     "Reptile",
     "RidgeLearner",
     "RuleOptions",
+    "RuleSpec",
     "Sinusoids",
     "StochasticOptions",
     "StochasticStrategy",
     "StopOptions",
     "StopStrategy",
+    "StoppedAdaptation",
     "Stopper",
+    "TableEncoder",
     "Task",
     "TaskAttention",
     "TaskBatch",
+    "TaskEncoder",
     "TaskList",
     "TaskScores",
+    "TaskSet",
     "TaskSource",
     "TaskStream",
     "Unrolled",
+    "adapt_until",
+    "cosine",
     "few_shot_table",
+    "linear",
     "load_learner",
     "load_omniglot",
     "meta_train",

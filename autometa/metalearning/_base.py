@@ -2,15 +2,19 @@
 
 Calls come in this order:
 
-1. `check(batch)` once, before the first step: whether these tasks can be learned from at all.
+1. `check(batch)` before tasks of new shapes are learned from: whether they can be at all.
 2. Per meta-step `accumulate(batch, share, rng)` for each batch of one shape: adds the
    meta-gradient to `.grad` of the meta-learner's parameters. Whoever trains then steps an
    optimiser over them.
    A gradient that is not finite is not added: `MetaLearningError` names the task and the step.
-3. `query_outputs(batch, steps)` and `adapt(task, n_steps)` at any time: they change nothing.
-4. `save(folder)`; `load(folder, module)` of the same class. Loading executes nothing.
+3. `query_outputs(batch, steps)` and `adapt(task, n_steps)` at any time: they change nothing,
+   torch's own random generator included, and give the same each time.
 
-A meta-learner is itself a torch module; what it meta-learns are its parameters.
+`save_learner` writes `state_dict()` and `facts()`; `load_learner` calls the class with a module
+and these facts, and loads the state. Loading executes nothing.
+
+A meta-learner is itself a torch module; what it meta-learns are its parameters. Batches come
+to it where it is, as training and evaluation bring them; `adapt` brings its task itself.
 
 Axes: T tasks, N rows of a support or query set, S numbers of inner steps, O outputs.
 """
@@ -21,6 +25,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -32,6 +37,10 @@ from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Task, TaskBatch
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class NotFiniteError(MetaLearningError):
+    """A loss, or a gradient, is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,12 @@ class MetaLearner(nn.Module, ABC):
 
     loss: LossFunction
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are, and tasks are brought to."""
+        first = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
+
     @abstractmethod
     def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
         """Add `share` times the mean meta-gradient of the batch's tasks to `.grad`."""
@@ -79,6 +94,11 @@ class MetaLearner(nn.Module, ABC):
     @abstractmethod
     def n_inner_steps(self) -> int:
         """The number of inner steps that it was meta-trained for; 1 where there are none."""
+
+    def n_steps_for(self, batch: TaskBatch) -> int:
+        """The number of inner steps that it was meta-trained for on tasks of this size."""
+        del batch
+        return self.n_inner_steps
 
     @abstractmethod
     def facts(self) -> dict[str, object]:
@@ -101,14 +121,14 @@ def loss_by_targets(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def require_finite(losses: Tensor, batch: TaskBatch, what: str) -> None:
-    """Raise `MetaLearningError` naming the first task and step of losses (T, S) or (T,)."""
+    """Raise `NotFiniteError` naming the first task and step of losses (T, S) or (T,)."""
     is_bad = ~torch.isfinite(losses.detach().reshape(len(batch), -1))
     if not bool(is_bad.any()):
         return
     task = int(is_bad.any(dim=1).nonzero()[0])
     step = int(is_bad[task].nonzero()[0])
     at = f" at inner step {step}" if is_bad.shape[1] > 1 else ""
-    raise MetaLearningError(
+    raise NotFiniteError(
         f"the {what} of task {batch.name_of(task)} is not finite{at}: lower the inner rate, clip "
         "the inner gradients, or scale the task's inputs and targets"
     )
@@ -122,16 +142,121 @@ def require_query(batch: TaskBatch) -> None:
         )
 
 
-def require_usable(module: nn.Module) -> None:
-    """Raise `MetaLearningError` for batch norm that would mix tasks' running statistics."""
-    for name, part in module.named_modules():
-        is_norm = isinstance(part, nn.modules.batchnorm._BatchNorm)
-        if is_norm and part.training and part.track_running_stats:
+def require_classes(batch: TaskBatch, *, is_each_shown: bool = False) -> None:
+    """Raise `MetaLearningError` if a task has fewer support rows than classes (ways).
+
+    A task's classes are those of its own support and query rows. With `is_each_shown` each class
+    of a query row must be shown by a support row. Values are no classes, and pass.
+    """
+    if batch.support.targets.is_floating_point():
+        return
+    for place in range(len(batch)):
+        shown, asked = (
+            set(part.targets[place].flatten().tolist()) for part in (batch.support, batch.query)
+        )
+        lost = sorted(asked - shown)
+        if min(shown | asked) < 0:
             raise MetaLearningError(
-                f"{name or type(part).__name__} is batch norm in train mode, whose running "
-                "statistics would mix all tasks: use track_running_stats=False, GroupNorm or "
-                "LayerNorm, or put it into eval mode"
+                f"task {batch.name_of(place)} has a class {min(shown | asked)}: number classes "
+                "from 0 on"
             )
+        n_rows, n_ways = batch.support.targets.shape[1], len(shown | asked)
+        if n_rows < n_ways or (lost and is_each_shown):
+            without = f", none of class {', '.join(map(str, lost))}" if lost else ""
+            raise MetaLearningError(
+                f"task {batch.name_of(place)} has {n_rows} support rows for {n_ways} "
+                f"classes{without}: give each class at least one support row"
+            )
+
+
+def require_logits(outputs: Tensor, batch: TaskBatch) -> None:
+    """Raise `MetaLearningError` for classes that outputs have no logit for; values pass."""
+    parts = (batch.support.targets, batch.query.targets)
+    labels = [one for one in parts if one.numel() and not one.is_floating_point()]
+    n_classes = max((int(one.max()) + 1 for one in labels), default=0)
+    if n_classes and (outputs.ndim != 2 or outputs.shape[1] < n_classes):
+        raise MetaLearningError(
+            f"the module gives {tuple(outputs.shape)} for {n_classes} classes: let it give "
+            "(N, K), one logit for each class"
+        )
+
+
+def require_scalar_loss(value: Tensor) -> None:
+    """Raise `MetaLearningError` unless what a loss gave for the rows of a task is one number."""
+    if value.ndim > 0:
+        raise MetaLearningError(
+            f"the loss gives a tensor {tuple(value.shape)}, where one number for all rows is "
+            "needed: reduce it, e.g. by `.mean()`"
+        )
+
+
+def require_usable(module: nn.Module) -> None:
+    """Raise `MetaLearningError` for norms that would mix tasks' running statistics."""
+    for name, part in module.named_modules():
+        # batch norm and instance norm alike; they have no public base
+        is_norm = isinstance(part, nn.modules.batchnorm._NormBase)
+        if is_norm and part.training and part.track_running_stats:
+            is_batch = isinstance(part, nn.modules.batchnorm._BatchNorm)
+            instead = (
+                "use GroupNorm or LayerNorm, or put it into eval mode. track_running_stats=False "
+                "is taken as well, but then a row is answered by its company: alone it has no "
+                "statistics"
+                if is_batch
+                else "use track_running_stats=False, or put it into eval mode"
+            )
+            raise MetaLearningError(
+                f"{name or type(part).__name__} is {'batch' if is_batch else 'instance'} norm in "
+                f"train mode, whose running statistics would mix all tasks: {instead}"
+            )
+
+
+def prefixes(adapted: str | Sequence[str]) -> tuple[str, ...]:
+    """Beginnings of names, of which one may stand alone."""
+    return (adapted,) if isinstance(adapted, str) else tuple(adapted)
+
+
+def adapted_tensors(module: nn.Module, adapted: str | Sequence[str]) -> dict[str, nn.Parameter]:
+    """The parameters that take a gradient and whose names begin with one of `adapted`.
+
+    Parts of names count whole: "head" and "head." are the parameter `head` and all of `head.*`;
+    "1" is not "10.weight"; "" is all. Raises `MetaLearningError` if there are none.
+    """
+    free = {name: one for name, one in module.named_parameters() if one.requires_grad}
+    wholes = [prefix.removesuffix(".") for prefix in prefixes(adapted)]
+    found = {
+        name: one
+        for name, one in free.items()
+        if any(not whole or f"{name}.".startswith(f"{whole}.") for whole in wholes)
+    }
+    if not found:
+        raise MetaLearningError(
+            f"no parameter that takes a gradient has a name that begins with any of "
+            f"{prefixes(adapted)}: choose among {', '.join(free) or 'none'}"
+        )
+    return found
+
+
+@contextmanager
+def explaining(module: nn.Module, batch: TaskBatch) -> Generator[None]:
+    """Say in a `MetaLearningError` which rows torch cannot take, and what type it wants."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        inputs, targets = batch.support
+        own = {one.dtype for one in module.parameters() if one.is_floating_point()}
+        is_other = bool(own) and inputs.is_floating_point() and inputs.dtype not in own
+        types = ", ".join(sorted(str(one).removeprefix("torch.") for one in own))
+        mend = f": the module's parameters are {types}; give both one type" if is_other else ""
+        raise MetaLearningError(
+            f"the module or the loss cannot take the rows of task {batch.name_of(0)}, inputs "
+            f"{_row_kind(inputs)} with targets {_row_kind(targets)}{mend} ({error})"
+        ) from error
+
+
+def _row_kind(rows: Tensor) -> str:
+    return f"{tuple(rows.shape[1:])} {str(rows.dtype).removeprefix('torch.')}"
 
 
 def outputs_of(module: nn.Module, inputs: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:

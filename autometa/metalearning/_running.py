@@ -3,32 +3,38 @@
 Functions run on stacked tensors, some of the tasks at once, and lift what concerns one task alone,
 such as a module's forward pass, by `each`. Together is many times faster, but some modules cannot
 be traced by `torch.func.vmap` (those that branch on values, write to buffers, or call operators
-without a batching rule). Which way it is gets decided by trying, once, and a warning says so.
+without a batching rule). Which way it is gets decided by trying, once, and a warning says so; what
+the try drew from torch's random generators is put back.
 
 Axes: T tasks, S inner steps.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._base import require_finite
+from autometa.metalearning._base import NotFiniteError, require_finite
 from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 
 # a function of one task's tensors as a function of those of all tasks, stacked
 Lift = Callable[[Callable[..., Any]], Callable[..., Any]]
 Gradients = list[Tensor | None]
 _Result = TypeVar("_Result")
+_PACKAGE = Path(__file__).parent
 # what torch raises for modules that cannot be traced
 _UNTRACEABLE = (RuntimeError, NotImplementedError, ValueError)
 
@@ -61,13 +67,18 @@ class OneByOneWarning(UserWarning):
 
 @dataclass(slots=True)
 class TaskRunner:
-    """Runs functions of tasks over batches; `max_together` bounds the tasks in memory at once."""
+    """Runs functions of tasks over batches; `max_together` bounds the tasks in memory at once.
+
+    `max_together` 1 is one by one, without a try and without a word.
+    """
 
     max_together: int | None = None
     is_together: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse to run no tasks at once."""
+        """Refuse to run no tasks at once; a single one needs no tracing."""
+        if self.max_together == 1:
+            self.is_together = False
         if self.max_together is not None and self.max_together < 1:
             raise MetaLearningError(
                 f"max_together is {self.max_together}: give 1 or more, or None for all tasks"
@@ -87,7 +98,7 @@ class TaskRunner:
     ) -> TaskTrace:
         """Add the gradient of `share` times the mean meta-loss to `.grad`; traces of all tasks.
 
-        Raises `MetaLearningError`, and adds nothing, if a loss or the gradient is not finite.
+        Raises `NotFiniteError`, and adds nothing, if a loss or the gradient is not finite.
         """
         wanted = [parameter for parameter in parameters if parameter.requires_grad]
 
@@ -113,12 +124,14 @@ class TaskRunner:
         with _plain_attention():
             if not self.is_together:
                 return of_all(_parts(batch, 1, _one_by_one))
+            held = _generator_states(batch.support.inputs.device)
             try:
                 return of_all(_parts(batch, self.max_together or len(batch), _together))
             except (MetaLearningError, torch.OutOfMemoryError):
                 raise
             except _UNTRACEABLE as error:
                 trouble = str(error).strip().split("\n")[0]
+            _restore_generators(held)
             # raises what has nothing to do with running together
             result = of_all(_parts(batch, 1, _one_by_one))
             self._give_up(trouble)
@@ -126,16 +139,30 @@ class TaskRunner:
 
     def _give_up(self, trouble: str) -> None:
         self.is_together = False
-        warnings.warn(
-            f"tasks run one by one, for this module cannot be run together: {trouble}",
+        warn_caller(
+            f"tasks run one by one, for this module cannot be run together: {trouble}; "
+            "max_together=1 does so without a word",
             OneByOneWarning,
-            stacklevel=5,
         )
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn of the first line outside of this package, which is the one that the user knows."""
+    files = [frame.filename for frame in inspect.stack(0)]
+    inside = takewhile(lambda file: Path(file).is_relative_to(_PACKAGE), files)
+    warnings.warn(message, category, stacklevel=1 + len(list(inside)))
 
 
 def alone(task: Task) -> Part:
     """A batch of one task, which needs no tracing."""
     return next(_parts(stack_tasks([task])[0], 1, _one_by_one))
+
+
+def row_orders(n_tasks: int, n_rows: int, n_read: int, rng: np.random.Generator) -> Tensor:
+    """(T, n_read) rows to read: all of a task's in a random order, then all in another."""
+    n_rounds = -(-n_read // n_rows)
+    rounds = rng.random((n_tasks, n_rounds, n_rows)).argsort(axis=-1)
+    return torch.from_numpy(rounds.reshape(n_tasks, -1)[:, :n_read])
 
 
 def mini_batches(examples: Examples, order: Tensor) -> Iterator[Examples]:
@@ -175,6 +202,25 @@ def seeded(device: torch.device, seed: int) -> Generator[None]:
         yield
 
 
+class _GeneratorStates(NamedTuple):
+    """Of torch's own generators: the CPU's, and one GPU's where tasks are on it."""
+
+    cpu: Tensor
+    cuda: Tensor | None
+    device: torch.device
+
+
+def _generator_states(device: torch.device) -> _GeneratorStates:
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return _GeneratorStates(torch.get_rng_state(), cuda, device)
+
+
+def _restore_generators(states: _GeneratorStates) -> None:
+    torch.set_rng_state(states.cpu)
+    if states.cuda is not None:
+        torch.cuda.set_rng_state(states.cuda, states.device)
+
+
 @contextmanager
 def _plain_attention() -> Generator[None]:
     """Without torch's quick kernels: some have no second derivative, some no way under vmap."""
@@ -188,10 +234,10 @@ def _plain_attention() -> Generator[None]:
 
 
 def add_gradients(parameters: Sequence[Tensor], gradients: Gradients) -> None:
-    """Add to `.grad`; raises `MetaLearningError`, and adds nothing, if one is not finite."""
+    """Add to `.grad`; raises `NotFiniteError`, and adds nothing, if one is not finite."""
     for gradient in gradients:
         if gradient is not None and not bool(torch.isfinite(gradient).all()):
-            raise MetaLearningError(
+            raise NotFiniteError(
                 "the meta-gradient is not finite though the losses are: lower the inner rate or "
                 "the number of inner steps, or clip the inner gradients"
             )

@@ -1,4 +1,4 @@
-"""The state of meta-training in one file that is written whole or not at all.
+"""Tensors and facts in one file that is written whole or not at all.
 
 Tensors lie in safetensors, all else as JSON in that format's own metadata: reading executes
 nothing.
@@ -51,16 +51,17 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     beside.replace(path)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """What `write_checkpoint` wrote, on the CPU; raises `MetaLearningError` if it is damaged."""
+def read_checkpoint(path: Path, mend: str = "delete it to start over") -> Checkpoint:
+    """What `write_checkpoint` wrote, on the CPU.
+
+    Raises `MetaLearningError`, which says how to `mend` it, if it is not there or damaged.
+    """
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no iter
             facts = json.loads((file.metadata() or {})[_FACTS])
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise MetaLearningError(
-            f"cannot read the checkpoint {path}: {error}; delete it to start over"
-        ) from error
+        raise MetaLearningError(f"cannot read {path}: {error}; {mend}") from error
     return Checkpoint(tensors, facts)
 
 

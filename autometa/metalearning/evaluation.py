@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autometa.metalearning._base import MetaLearner
+from autometa.metalearning._base import MetaLearner, require_scalar_loss
 from autometa.metalearning._tasks import TaskBatch
 
 _MOST_TASKS = 100  # in memory at once
@@ -44,7 +44,9 @@ def query_losses(
 
     def losses(outputs: Tensor, targets: Tensor) -> Tensor:
         pairs = zip(outputs, targets, strict=True)
-        return torch.stack([learner.loss(one, target) for one, target in pairs])
+        found = [learner.loss(one, target) for one, target in pairs]
+        require_scalar_loss(found[0])
+        return torch.stack(found)
 
     return _scores(learner, batches, steps, losses)
 
@@ -69,7 +71,7 @@ def _scores(
     parts: list[Tensor] = []
     for batch in batches:
         for begin in range(0, len(batch), _MOST_TASKS):
-            part = batch.part(begin, begin + _MOST_TASKS)
+            part = batch.part(begin, begin + _MOST_TASKS).to(learner.device)
             outputs = learner.query_outputs(part, steps)
             parts.append(torch.stack([score_of(one, part.query.targets) for one in outputs]))
     return TaskScores(tuple(steps), torch.cat([part.double().cpu() for part in parts], dim=1))

@@ -3,11 +3,15 @@
 Bertinetto et al., "Meta-learning with differentiable closed-form solvers" (2019), R2-D2: with the
 support rows' features X (N, D) and targets Y (N, K), one-hot for classes,
 
-    W = X' (X X' + lambda I)^-1 Y            (equation 6, Woodbury: N x N instead of D x D)
-    logits = alpha X_query W + beta          (equation 7)
+    W = X' (X X' + lambda I)^-1 Y            (Woodbury: N x N instead of D x D)
+    logits = alpha X_query W + beta
 
-where the body, lambda, alpha and beta are meta-learned. Here one feature is constantly 1, so that
-values need not be centred, and regression has neither alpha nor beta.
+where the body, lambda, alpha and beta are meta-learned. Here X and Y are centred over the support
+rows, which is an intercept that is not penalised: what little is known draws predictions to the
+mean of the targets, not to 0. Regression has neither alpha nor beta.
+
+A task's classes are those that its support rows show; the logits of others are -inf, so that it
+has the same losses alone as in a batch beside tasks of more classes.
 
 Axes: T tasks, N rows of a support or query set, D features, K classes or values.
 """
@@ -28,15 +32,19 @@ from autometa.metalearning._base import (
     LossFunction,
     MetaLearner,
     MetaLosses,
+    explaining,
     in_eval_mode,
     loss_by_targets,
     outputs_of,
+    require_classes,
     require_finite,
     require_query,
+    require_scalar_loss,
     require_usable,
 )
 from autometa.metalearning._running import Part, TaskRunner, TaskTrace
 from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning.matching.attention import count_ways
 
 
 class RidgeLearner(MetaLearner):
@@ -77,24 +85,22 @@ class RidgeLearner(MetaLearner):
         """Raise `MetaLearningError` if the body does not give one row of features a row."""
         require_usable(self.module)
         require_query(batch)
-        support = batch.task(0).support
-        with torch.no_grad():
-            features = outputs_of(self.module, support.inputs, {})
-        if features.ndim != 2:
-            raise MetaLearningError(
-                f"the body gives features {tuple(features.shape)}: give (N, D), for example by "
-                "nn.Flatten at its end"
-            )
-        n_ways, n_rows = _n_outputs(batch), len(support.targets)
-        if _is_classes(batch.support.targets) and n_rows < n_ways:
-            raise MetaLearningError(
-                f"task {batch.name_of(0)} has {n_rows} support rows for {n_ways} classes: give at "
-                "least one row of each"
-            )
+        require_classes(batch, is_each_shown=True)
+        task = batch.task(0)
+        with torch.no_grad(), explaining(self.module, batch):
+            features = self._features(task.support.inputs)
+            if features.ndim != 2:
+                raise MetaLearningError(
+                    f"the body gives features {tuple(features.shape)}: give (N, D), for example "
+                    "by nn.Flatten at its end"
+                )
+            outputs = self._predict(task.support, task.query.inputs, _n_outputs(batch))
+            require_scalar_loss(self.loss(outputs, task.query.targets))
 
     def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
         """Add the gradient of the query loss under the support rows' solution."""
         del rng  # nothing is drawn
+        require_classes(batch, is_each_shown=True)
         n_outputs = _n_outputs(batch)
 
         def loss(support: Examples, query: Examples) -> Tensor:
@@ -109,7 +115,11 @@ class RidgeLearner(MetaLearner):
         return MetaLosses(trace.query)
 
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
-        """(S, T, N, K) logits or values of the query rows, the same for all steps."""
+        """(S, T, N, K) logits or values of the query rows, the same for all steps.
+
+        K is the most classes of a task of the batch; those that a task has not are -inf.
+        """
+        batch = batch.to(self.device)
         n_outputs = _n_outputs(batch)
 
         def outputs(support: Examples, inputs: Tensor) -> Tensor:
@@ -126,19 +136,18 @@ class RidgeLearner(MetaLearner):
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """The body followed by a linear layer of the solution; `n_steps` is ignored."""
         del n_steps
-        batch = stack_tasks([task])[0]
+        support = task.to(self.device).support
+        batch = stack_tasks([Task(support, support, task.name)])[0]
+        require_classes(batch)
         n_outputs = _n_outputs(batch)
-        with torch.no_grad(), in_eval_mode(self.module):
-            solution = self._solve(task.support, n_outputs)
-            weights, offset = self._scaled(solution, _is_classes(task.support.targets))
-            outputs = self._predict(task.support, task.support.inputs, n_outputs)
-            loss = self.loss(outputs, task.support.targets)
+        with torch.no_grad(), in_eval_mode(self.module), explaining(self.module, batch):
+            weights, bias = self._head(support, n_outputs)
+            outputs = self._features(support.inputs) @ weights + bias
+            loss = self.loss(outputs, support.targets)
         require_finite(loss[None], batch, "support loss")
         # on "meta", for initial values would be drawn from torch's own generator
-        head = nn.Linear(len(weights) - 1, n_outputs, device="meta", dtype=weights.dtype)
-        head.to_empty(device=weights.device).load_state_dict(
-            {"weight": weights[:-1].T, "bias": weights[-1] + offset}
-        )
+        head = nn.Linear(len(weights), n_outputs, device="meta", dtype=weights.dtype)
+        head.to_empty(device=weights.device).load_state_dict({"weight": weights.T, "bias": bias})
         module = nn.Sequential(copy.deepcopy(self.module), head).eval()
         return Adaptation(module, {}, (float(loss),))
 
@@ -147,53 +156,50 @@ class RidgeLearner(MetaLearner):
         return {}
 
     def _predict(self, support: Examples, inputs: Tensor, n_outputs: int) -> Tensor:
-        solution = self._solve(support, n_outputs)
-        weights, offset = self._scaled(solution, _is_classes(support.targets))
-        return self._features(inputs) @ weights + offset
+        weights, bias = self._head(support, n_outputs)
+        return self._features(inputs) @ weights + bias
 
-    def _solve(self, support: Examples, n_outputs: int) -> Tensor:
-        """(D + 1, K) ridge weights, by whichever of N x N and D x D is smaller."""
-        targets = support.targets
-        X = self._features(support.inputs)
-        is_classes = _is_classes(targets)
-        rows = targets.reshape(len(targets), -1)
-        Y = functional.one_hot(targets, n_outputs) if is_classes else rows
-        return solve_ridge(X, Y.to(X.dtype), self.log_penalty.exp())
+    def _head(self, support: Examples, n_outputs: int) -> tuple[Tensor, Tensor]:
+        """Weights (D, K) and bias (K,), which is -inf for classes without a support row."""
+        X, targets = self._features(support.inputs), support.targets
+        penalty = self.log_penalty.exp()
+        if targets.is_floating_point():
+            return solve_ridge(X, targets.reshape(len(targets), -1).to(X.dtype), penalty)
+        Y = functional.one_hot(targets, n_outputs).to(X.dtype)
+        weights, intercept = solve_ridge(X, Y, penalty)
+        scale = self.log_scale.exp()
+        bias = scale * intercept + self.offset
+        return scale * weights, bias.where(Y.sum(dim=0) > 0, -torch.inf)
 
     def _features(self, inputs: Tensor) -> Tensor:
-        """(N, D + 1), the last of which is 1."""
-        features = outputs_of(self.module, inputs, {})
-        return functional.pad(features, (0, 1), value=1.0)
-
-    def _scaled(self, solution: Tensor, is_classes: bool) -> tuple[Tensor, Tensor]:
-        if not is_classes:
-            return solution, torch.zeros_like(self.offset)
-        return solution * self.log_scale.exp(), self.offset
+        return outputs_of(self.module, inputs, {})
 
 
-def solve_ridge(X: Tensor, Y: Tensor, penalty: Tensor) -> Tensor:
-    """(D, K) weights that minimise |X W - Y|^2 + penalty |W|^2."""
+def solve_ridge(X: Tensor, Y: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (D, K) and intercept (K,) that minimise |X W + intercept - Y|^2 + penalty |W|^2.
+
+    By whichever of N x N and D x D is smaller.
+    """
     n_rows, n_features = X.shape
+    centre, level = X.mean(dim=0), Y.mean(dim=0)
+    rows, values = X - centre, Y - level
     if n_rows < n_features:
-        dual: Tensor = torch.linalg.solve(X @ X.T + penalty * _eye(X, n_rows), Y)
-        return X.T @ dual
-    primal: Tensor = torch.linalg.solve(X.T @ X + penalty * _eye(X, n_features), X.T @ Y)
-    return primal
+        dual: Tensor = torch.linalg.solve(rows @ rows.T + penalty * _eye(X, n_rows), values)
+        weights = rows.T @ dual
+    else:
+        weights = torch.linalg.solve(
+            rows.T @ rows + penalty * _eye(X, n_features), rows.T @ values
+        )
+    return weights, level - centre @ weights
 
 
 def _eye(like: Tensor, size: int) -> Tensor:
     return torch.eye(size, dtype=like.dtype, device=like.device)
 
 
-def _is_classes(targets: Tensor) -> bool:
-    return not targets.is_floating_point()
-
-
 def _n_outputs(batch: TaskBatch) -> int:
-    """Classes that are there, or values a row."""
+    """One more than the largest class of a support row, or values a row."""
     targets = batch.support.targets
-    if not _is_classes(targets):
-        return targets[0].reshape(targets.shape[1], -1).shape[1]
-    is_queried = batch.query.targets.numel() > 0
-    most = max(int(targets.max()), int(batch.query.targets.max()) if is_queried else 0)
-    return most + 1
+    if not targets.is_floating_point():
+        return count_ways(targets)
+    return targets[0].reshape(targets.shape[1], -1).shape[1]

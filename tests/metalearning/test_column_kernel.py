@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning._tasks import Examples, TaskBatch, stack_tasks
 from autometa.metalearning.evaluation import query_accuracies, query_losses
 from autometa.metalearning.matching.column_facts import class_facts, column_facts
 from autometa.metalearning.matching.column_kernel import (
@@ -214,8 +214,47 @@ def test_adapted_module_says_what_the_learner_does() -> None:
 
 
 def test_a_class_without_support_rows_is_refused() -> None:
-    """The message says which task and how many classes are missing."""
-    batch = draw(np.random.default_rng(4))
+    """By whatever way a task comes in, the message says which and what classes there are."""
+    batch, learner = draw(np.random.default_rng(4)), ColumnMatching()
     batch.support.targets[2] = 2 * (batch.support.targets[2] > 0)
-    with pytest.raises(MetaLearningError, match="number 2 show 2 of 3"):
-        ColumnMatching().check(batch)
+    told = "number 2 show 2 of 3 classes, 0, 2: number"
+    with pytest.raises(MetaLearningError, match=told):
+        learner.check(batch)
+    with pytest.raises(MetaLearningError, match=told):
+        learner.accumulate(batch, 1.0, np.random.default_rng(0))
+    with pytest.raises(MetaLearningError, match=told):
+        learner.query_outputs(batch, (1,))
+    with pytest.raises(MetaLearningError, match="show 2 of 3 classes, 0, 2: number"):
+        learner.adapt(batch.task(2))
+    batch.support.targets[2] = torch.arange(12) % 2
+    with pytest.raises(MetaLearningError, match="show 2 of 3 classes, 0, 1: number"):
+        learner.accumulate(batch, 1.0, np.random.default_rng(0))
+    assert all(one.grad is None for one in learner.parameters())
+
+
+def test_adapting_to_what_is_not_finite_is_refused() -> None:
+    """A NaN among the support rows is an error that names the task, not a module of NaN."""
+    batch = draw(np.random.default_rng(4))
+    batch.support.inputs[1, 0, 0] = torch.nan
+    with pytest.raises(MetaLearningError, match="support loss of task number 1 is not finite"):
+        ColumnMatching().adapt(batch.task(1))
+
+
+def test_a_task_is_the_same_in_any_company() -> None:
+    """Beside a task of more classes a task has the loss, outputs and gradient it has alone."""
+    three, two = draw(np.random.default_rng(0), 2), draw(np.random.default_rng(1), 2)
+    for examples in (two.support, two.query):
+        examples.targets.remainder_(2)
+    [mixed] = stack_tasks([two.task(0), three.task(0), two.task(1), three.task(1)])
+    learner, alone = noisy(6), noisy(6)
+    after = learner.accumulate(mixed, 1.0, np.random.default_rng(0)).after
+    told = outputs(learner, mixed)
+    for place in range(4):
+        part = mixed.part(place, place + 1)
+        loss = alone.accumulate(part, 0.25, np.random.default_rng(0)).after
+        torch.testing.assert_close(after[place : place + 1], loss)
+        own = outputs(alone, part)[0]
+        torch.testing.assert_close(told[place, :, : own.shape[1]], own)
+        assert (told[place, :, own.shape[1] :] == -torch.inf).all()
+    for one, other in zip(learner.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)

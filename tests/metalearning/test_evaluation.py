@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.errors import MetaLearningError
+from autometa.metalearning._base import Adaptation, MetaLearner, MetaLosses
+from autometa.metalearning._tasks import Examples, Task, TaskBatch
 from autometa.metalearning.evaluation import TaskScores, query_accuracies, query_losses
 from autometa.metalearning.gradient.maml import MAML
 from autometa.metalearning.sources.sinusoids import Sinusoids
@@ -58,3 +61,46 @@ def test_accuracy_is_the_share_that_is_right() -> None:
     rows = Examples(torch.ones(2, 4, 2), targets)
     found = query_accuracies(MAML(module, 0.0), [TaskBatch(rows, rows)], [0])
     assert found.scores.tolist() == [[0.5, 1.0]]
+
+
+class Elsewhere(MetaLearner):
+    """On a device where nothing can be computed; it notes where tasks are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros((), device="meta"))
+        self.loss = lambda outputs, targets: outputs.sum() + len(targets)
+        self.seen: list[torch.device] = []
+
+    @property
+    def n_inner_steps(self) -> int:
+        return 1
+
+    def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
+        raise NotImplementedError
+
+    def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
+        self.seen += [one.device for one in (*batch.support, *batch.query)]
+        return torch.zeros(len(steps), *batch.query.targets.shape)
+
+    def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, object]:
+        return {}
+
+
+def test_tasks_are_brought_to_where_the_learner_is() -> None:
+    """Tasks from the CPU are measured on the learner's device."""
+    learner = Elsewhere()
+    batches = Sinusoids(3, 4).draw(2, np.random.default_rng(0))
+    assert query_losses(learner, batches, [1]).scores.tolist() == [[4.0, 4.0]]
+    assert {one.type for one in learner.seen} == {"meta"}
+
+
+def test_a_loss_of_each_row_is_refused() -> None:
+    """Scores are one number a task: a loss that is not reduced is told."""
+    learner = MAML(nn.Linear(1, 1), 0.1, loss=lambda outputs, targets: (outputs - targets).abs())
+    batches = Sinusoids(3, 4).draw(2, np.random.default_rng(0))
+    with pytest.raises(MetaLearningError, match=r"gives a tensor \(4, 1\).*reduce it"):
+        query_losses(learner, batches, [0])

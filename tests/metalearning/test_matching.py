@@ -383,21 +383,24 @@ def test_unusable_tasks_are_refused() -> None:
     odd = Examples(query.inputs[..., :4], query.targets)
     negative = Examples(support.inputs, support.targets - 1)
     cases = [
-        (TaskBatch(lost, query), "8 support rows for 4 ways, none of class 3"),
-        (TaskBatch(few, query), "3 support rows for 4 ways, none of class 0, 1"),
+        (TaskBatch(lost, query), "8 support rows for 4 classes, none of class 3"),
+        (TaskBatch(few, query), "3 support rows for 4 classes, none of class 0, 1"),
         (TaskBatch(support, odd), "support inputs"),
         (TaskBatch(support, Examples(*(t[:, :0] for t in query))), "no query rows"),
-        (TaskBatch(negative, query), "numbered 0 to K - 1"),
+        (TaskBatch(negative, query), "number classes from 0 on"),
         (TaskBatch(support, Examples(query.inputs, query.targets.double())), "support targets"),
     ]
     for bad, message in cases:
         with pytest.raises(MetaLearningError, match=message):
             network.check(bad)
     network.check(batch)
+    column = Examples(support.inputs, support.targets[:, :, None])
+    with pytest.raises(MetaLearningError, match="one class to a row"):
+        network.adapt(TaskBatch(column, query).task(0))
     with pytest.raises(MetaLearningError, match="none of class 3"):
         network.accumulate(TaskBatch(lost, query), 1.0, np.random.default_rng(0))
-    with pytest.raises(MetaLearningError, match="3 support rows for 4 ways"):
-        network.adapt(TaskBatch(few, query).task(0))
+    with pytest.raises(MetaLearningError, match="none of class 0, 1"):
+        network.accumulate(TaskBatch(few, query), 1.0, np.random.default_rng(0))
 
 
 def test_unusable_options_are_refused() -> None:

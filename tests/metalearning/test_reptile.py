@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning.gradient.adam import AdamOptions
 from autometa.metalearning.gradient.reptile import Reptile
-from autometa.metalearning.gradient.rules import AdamOptions, RuleOptions
+from autometa.metalearning.gradient.rules import RuleOptions
 
 N_ROWS = 5
 
@@ -142,6 +143,21 @@ def test_adapted_with_adam_as_torch_does() -> None:
         autograd.backward(functional.mse_loss(copied(task.support.inputs), task.support.targets))
         optimizer.step()
     torch.testing.assert_close(dict(adapted.state_dict()), dict(copied.state_dict()))
+
+
+def test_no_query_rows_are_needed() -> None:
+    """Tasks of support rows alone are trained on; told are the losses of the last mini-batch."""
+    rows = pooled(tasks(1))
+    none = Examples(rows.inputs[None, :0], rows.targets[None, :0])
+    batch = TaskBatch(Examples(rows.inputs[None], rows.targets[None]), none)
+    learner = Reptile(net(), 0.2, n_steps=3, batch_size=None)
+    learner.check(batch)
+    after = learner.accumulate(batch, 1.0, np.random.default_rng(0)).after
+    assert after.tolist() == pytest.approx([learner.adapt(batch.task(0), 3).losses[2]])
+    found = {name: one.grad for name, one in learner.module.named_parameters()}
+    torch.testing.assert_close(
+        found, moves(Reptile(net(), 0.2, n_steps=3, batch_size=None), tasks(1))
+    )
 
 
 def test_what_reptile_cannot_do_is_refused() -> None:

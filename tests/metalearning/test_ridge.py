@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning._tasks import Examples, TaskBatch, stack_tasks
 from autometa.metalearning.ridge import RidgeLearner, solve_ridge
 
 Array = NDArray[np.float64]
@@ -37,37 +37,43 @@ def tasks(n_rows: int = 6, *, n_ways: int | None = 3, n_tasks: int = 2) -> TaskB
     return TaskBatch(rows(), rows())
 
 
-def by_numpy(X: Array, Y: Array, penalty: float) -> Array:
-    return np.asarray(np.linalg.inv(X.T @ X + penalty * np.eye(X.shape[1])) @ X.T @ Y)
+def by_numpy(X: Array, Y: Array, penalty: float) -> tuple[Array, Array]:
+    """Normal equations with a constant feature, whose weight alone is not penalised."""
+    whole = np.column_stack([X, np.ones(len(X))])
+    penalties = np.diag([penalty] * X.shape[1] + [0.0])
+    solved = np.asarray(np.linalg.solve(whole.T @ whole + penalties, whole.T @ Y), np.float64)
+    return solved[:-1], solved[-1]
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.floats(0.1, 10), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_solution_is_the_closed_form(n: int, n_features: int, penalty: float, seed: int) -> None:
-    """With fewer rows than features, or more, weights are NumPy's (X'X + lambda I)^-1 X'Y."""
+    """With fewer rows than features, or more, weights and intercept solve NumPy's equations."""
     rng = np.random.default_rng(seed)
     X, Y = rng.normal(size=(n, n_features)), rng.normal(size=(n, 2))
     found = solve_ridge(
         torch.as_tensor(X), torch.as_tensor(Y), torch.tensor(penalty, dtype=torch.float64)
     )
-    np.testing.assert_allclose(found.numpy(), by_numpy(X, Y, penalty), rtol=1e-7, atol=1e-9)
+    for ours, theirs in zip(found, by_numpy(X, Y, penalty), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("n_features", [2, 9])
 @pytest.mark.parametrize("n_ways", [3, None])
 def test_outputs_are_the_closed_form(n_features: int, n_ways: int | None) -> None:
-    """Logits are alpha X W + beta on one-hot classes, and values X W, with a constant feature."""
+    """Logits are alpha (X W + b) + beta on one-hot classes, and values X W + b."""
     module, batch = body(n_features), tasks(n_ways=n_ways)
     learner = RidgeLearner(module, penalty=0.7, scale=3.0)
     with torch.no_grad():
         learner.offset.fill_(0.4)
         found = learner.query_outputs(batch, [1])[0].numpy()
         features = [module(one.inputs).numpy() for one in (batch.support, batch.query)]
-    X, Z = (np.concatenate([one, np.ones((2, 6, 1))], axis=2) for one in features)
+    X, Z = features
     targets = batch.support.targets.numpy()
     for task in range(2):
         Y = targets[task] if n_ways is None else np.eye(n_ways)[targets[task]]
-        expected = Z[task] @ by_numpy(X[task], Y, 0.7)
+        weights, intercept = by_numpy(X[task], Y, 0.7)
+        expected = Z[task] @ weights + intercept
         expected = expected if n_ways is None else 3.0 * expected + 0.4
         np.testing.assert_allclose(found[task], expected, rtol=1e-9)
 
@@ -152,6 +158,60 @@ def test_adapted_module_gives_the_same_outputs(n_ways: int | None) -> None:
             parameter.zero_()
     torch.testing.assert_close(learner.state_dict(), before, rtol=0, atol=0)
     assert learner.module.training
+
+
+def test_targets_may_lie_anywhere() -> None:
+    """Values moved up by a constant move predictions by it: nothing is drawn to zero."""
+    learner, batch = RidgeLearner(body(), penalty=5.0), tasks(n_ways=None)
+    moved = TaskBatch(
+        Examples(batch.support.inputs, batch.support.targets + 100), batch.query, batch.names
+    )
+    expected = learner.query_outputs(batch, [1]) + 100
+    torch.testing.assert_close(learner.query_outputs(moved, [1]), expected)
+
+
+def test_a_task_is_the_same_in_any_company() -> None:
+    """Beside a task of more classes a task has the loss, head and gradient it has alone."""
+    three, two = tasks(n_tasks=1), tasks(n_ways=2, n_tasks=1)
+    [mixed] = stack_tasks([two.task(0), three.task(0)])
+    learner, alone = RidgeLearner(body(), scale=3.0), RidgeLearner(body(), scale=3.0)
+    after = learner.accumulate(mixed, 1.0, np.random.default_rng(0)).after
+    outputs = learner.query_outputs(mixed, [1])[0]
+    for place, part in enumerate((two, three)):
+        loss = alone.accumulate(part, 0.5, np.random.default_rng(0)).after
+        torch.testing.assert_close(after[place : place + 1], loss)
+        own = alone.query_outputs(part, [1])[0, 0]
+        torch.testing.assert_close(outputs[place, :, : own.shape[1]], own)
+        assert (outputs[place, :, own.shape[1] :] == -torch.inf).all()
+        head = learner.adapt(mixed.task(place)).module
+        torch.testing.assert_close(head(part.query.inputs[0]), own)
+    for one, other in zip(learner.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_classes_without_support_rows() -> None:
+    """One that no query row asks about is never told; one that is asked about is an error."""
+    batch, learner = tasks(), RidgeLearner(body())
+    batch.support.targets[1] = 2 * (batch.support.targets[1] > 0)
+    with pytest.raises(MetaLearningError, match=r"task number 1 .* none of class 1"):
+        learner.accumulate(batch, 1.0, np.random.default_rng(0))
+    assert all(one.grad is None for one in learner.parameters())
+    batch.query.targets[1] = 2 * (batch.query.targets[1] > 0)
+    assert torch.isfinite(learner.accumulate(batch, 1.0, np.random.default_rng(0)).after).all()
+    outputs = learner.query_outputs(batch, [1])[0, 1]
+    assert torch.isfinite(outputs[:, [0, 2]]).all()
+    assert (outputs[:, 1] == -torch.inf).all()
+    adapted = learner.adapt(batch.task(1)).module
+    torch.testing.assert_close(adapted(batch.query.inputs[1]), outputs)
+    assert all(one.grad is None or torch.isfinite(one.grad).all() for one in learner.parameters())
+
+
+def test_labels_of_query_rows_say_nothing_to_the_head() -> None:
+    """`adapt` counts the classes of the support rows alone."""
+    batch = tasks(n_ways=2)
+    batch.query.targets[0, 0] = 4
+    outputs = RidgeLearner(body()).adapt(batch.task(0)).module(batch.query.inputs[0])
+    assert outputs.shape == (6, 2)
 
 
 def test_steps_are_all_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,42 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autometa.metalearning._base import MetaLearner
 from autometa.metalearning._running import OneByOneWarning, Part, TaskRunner, TaskTrace, seeded
 from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.gradient.adam import AdamOptions
 from autometa.metalearning.gradient.learner import GradientLearner
 from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
 from autometa.metalearning.gradient.reptile import Reptile
-from autometa.metalearning.gradient.rules import AdamOptions
 from autometa.metalearning.ridge import RidgeLearner
+from autometa.metalearning.training import MetaTraining, meta_train
+from tests.metalearning.small_tasks import gradients, net, tasks
 
 CPU = torch.device("cpu")
-
-
-def tasks(n_tasks: int = 3, dtype: torch.dtype = torch.float64, n_inputs: int = 2) -> TaskBatch:
-    rng = np.random.default_rng(0)
-
-    def rows() -> Examples:
-        shape = (n_tasks, 4, n_inputs)
-        inputs, targets = rng.normal(size=shape), rng.normal(size=(n_tasks, 4, 1))
-        return Examples(
-            torch.as_tensor(inputs, dtype=dtype), torch.as_tensor(targets, dtype=dtype)
-        )
-
-    return TaskBatch(rows(), rows())
-
-
-def net(dtype: torch.dtype = torch.float64) -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1)).to(dtype)
-
-
-def gradients(learner: MetaLearner, batch: TaskBatch) -> dict[str, Tensor]:
-    learner.zero_grad(set_to_none=True)
-    learner.accumulate(batch, 1.0, np.random.default_rng(0))
-    return {
-        name: one.grad.clone() for name, one in learner.named_parameters() if one.grad is not None
-    }
 
 
 LEARNERS: dict[str, Callable[[nn.Module], Any]] = {
@@ -68,7 +43,7 @@ def test_together_and_one_by_one_agree(kind: str, dtype: torch.dtype, tolerance:
     """Gradients, losses and outputs are the same all together, in parts, and one by one."""
     found: list[Any] = []
     for is_together, max_together in ((True, None), (True, 2), (False, None)):
-        learner, batch = LEARNERS[kind](net(dtype)), tasks(dtype=dtype)
+        learner, batch = LEARNERS[kind](net(dtype=dtype)), tasks(dtype=dtype)
         learner.runner.is_together, learner.runner.max_together = is_together, max_together
         grads = gradients(learner, batch)
         after = learner.accumulate(batch, 1.0, np.random.default_rng(1)).after
@@ -111,6 +86,17 @@ class Counting(nn.Module):
         return torch.as_tensor(self.net(inputs))
 
 
+class Drawing:
+    """A source of the same tasks each time."""
+
+    def __init__(self, batch: TaskBatch) -> None:
+        self.batch = batch
+
+    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
+        del n_tasks, rng
+        return [self.batch]
+
+
 def named_alike(found: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("module.net."): one for name, one in found.items()}
 
@@ -120,11 +106,44 @@ def test_a_branch_is_run_one_by_one() -> None:
     expected = gradients(MAML(Branching(is_branch=False), 0.1), tasks())
     learner = MAML(Branching(is_branch=True), 0.1)
     with pytest.warns(OneByOneWarning, match="cannot be run together: .*data-dependent") as said:
-        found = gradients(learner, tasks())
+        learner.accumulate(tasks(), 1.0, np.random.default_rng(0))
     assert len(said) == 1
-    assert said[0].filename.endswith("_running.py") or said[0].filename == __file__
+    assert said[0].filename == __file__  # the line that called, whatever lies between
+    found = {name: one.grad for name, one in learner.named_parameters()}
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(learner, tasks()), expected)  # and not said again
+    assert not learner.runner.is_together
+
+
+def test_the_warning_is_of_the_users_line() -> None:
+    """However deep inside meta-training it comes up, the line that is told is the user's."""
+    learner = MAML(Branching(is_branch=True), 0.1)
+    draw = Drawing(tasks())
+    with pytest.warns(OneByOneWarning) as said:
+        meta_train(learner, draw, MetaTraining(1, n_tasks=3))
+    assert {one.filename for one in said} == {__file__}
+
+
+def test_a_failed_try_draws_nothing() -> None:
+    """Dropout after the try is the same as if tasks had run one by one from the beginning."""
+    found: list[dict[str, Tensor]] = []
+    for is_together in (True, False):
+        # dropped before the branch is met that ends the try
+        module = nn.Sequential(nn.Dropout(0.5), Branching(is_branch=True))
+        learner = MAML(module, 0.1)
+        learner.runner.is_together = is_together
+        with seeded(CPU, 3), warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found.append(gradients(learner, tasks()))
+        assert len(said) == is_together
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+def test_one_at_a_time_is_one_by_one() -> None:
+    """Who asks for one task at a time gets no try, no warning, and the same gradients."""
+    learner = MAML(Branching(is_branch=True), 0.1, max_together=1)
+    found = gradients(learner, tasks())
+    torch.testing.assert_close(found, gradients(MAML(Branching(is_branch=False), 0.1), tasks()))
     assert not learner.runner.is_together
 
 

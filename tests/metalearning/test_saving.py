@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from autometa.errors import MetaLearningError, ModelError
+from autometa.errors import MetaLearningError
 from autometa.metalearning._base import MetaLearner
 from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from autometa.metalearning.gradient._base import InnerRule, Move, Parameters
+from autometa.metalearning.gradient.adam import AdamOptions
 from autometa.metalearning.gradient.maml import ANIL, MAML, MetaSGD
 from autometa.metalearning.gradient.reptile import Reptile
-from autometa.metalearning.gradient.rules import AdamOptions, RuleOptions
+from autometa.metalearning.gradient.rules import RuleOptions
 from autometa.metalearning.matching.column_kernel import ColumnMatching
 from autometa.metalearning.matching.network import MatchingNetwork
 from autometa.metalearning.ridge import RidgeLearner
@@ -45,7 +49,9 @@ LEARNERS: dict[str, Callable[[nn.Module], MetaLearner]] = {
     "MAML": lambda module: MAML(
         module, RuleOptions(0.1, "one", momentum=0.3, clip=1.0), order=1, multi_step_until=7
     ),
-    "MAML++": lambda module: MAML(module, RuleOptions(0.1, "tensor", n_steps=3), n_steps=3),
+    "MAML++": lambda module: MAML(
+        module, RuleOptions(0.1, "tensor", n_steps=3, max_growth=2.0), n_steps=3
+    ),
     "ANIL": lambda module: ANIL(module, 0.2, head=["2."], n_steps=(2, 4)),
     "Meta-SGD": lambda module: MetaSGD(
         module, RuleOptions(0.1, "parameter", is_momentum_learned=True, is_decay_learned=True)
@@ -97,13 +103,22 @@ def test_what_has_no_module_comes_back_without_one(tmp_path: Path) -> None:
         load_learner(tmp_path / "maml")
 
 
-def test_files_are_tensors_and_json(tmp_path: Path) -> None:
-    """A folder holds one safetensors file and one of JSON: nothing that loading would execute."""
+def test_one_file_holds_tensors_and_json(tmp_path: Path) -> None:
+    """A folder holds one file: tensors, and JSON in its header; nothing that loading would run."""
     save_learner(LEARNERS["MAML"](net()), tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
-    facts = json.loads((tmp_path / "model.json").read_text())
+    assert [path.name for path in tmp_path.iterdir()] == ["learner.safetensors"]
+    facts = read_checkpoint(tmp_path / "learner.safetensors").facts
+    assert json.loads(json.dumps(facts)) == facts
     assert facts["kind"] == "MAML"
-    assert facts["rule"]["momentum"] == 0.3
+    assert facts["options"]["rule"]["momentum"] == 0.3
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    """Options that are no JSON break saving off, and the learner saved before is still there."""
+    save_learner(LEARNERS["ridge"](net()), tmp_path)
+    with pytest.raises(TypeError):
+        save_learner(MAML(net(), OwnRule(object())), tmp_path)
+    assert isinstance(load_learner(tmp_path, net()), RidgeLearner)
 
 
 def test_saving_again_replaces(tmp_path: Path) -> None:
@@ -125,33 +140,125 @@ def test_a_module_that_does_not_fit_is_told(tmp_path: Path, kind: str, module: n
 @pytest.mark.parametrize(
     "facts",
     [
-        {"kind": "Pickle"},
+        {"kind": "Pickle", "options": {}},
         {},
-        {"kind": "MAML", "colour": "red"},
-        {"kind": "MAML", "rule": {"kind": "gradient", "speed": 1}},
-        {"kind": "MAML", "rule": {"kind": "newton"}},
-        {"kind": "MAML", "n_steps": "many"},
+        {"kind": "MAML"},
+        {"kind": "MAML", "options": {"colour": "red"}},
+        {"kind": "MAML", "options": {"rule": {"kind": "gradient", "speed": 1}}},
+        {"kind": "MAML", "options": {"rule": {"kind": "newton"}}},
+        {"kind": "MAML", "options": {"n_steps": "many"}},
     ],
 )
 def test_damaged_options_are_told(tmp_path: Path, facts: dict[str, object]) -> None:
-    """Options that no meta-learner has raise an error that names the folder or the option."""
+    """Options that no meta-learner has raise an error that names the file or the option."""
     save_learner(MAML(net()), tmp_path)
-    (tmp_path / "model.json").write_text(json.dumps(facts))
+    path = tmp_path / "learner.safetensors"
+    write_checkpoint(path, Checkpoint(read_checkpoint(path).tensors, facts))
     with pytest.raises(MetaLearningError):
         load_learner(tmp_path, net())
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """What cannot be read raises `ModelError`."""
-    with pytest.raises(ModelError, match="cannot read"):
-        load_learner(tmp_path / "nowhere", net())
+    """What cannot be read is named, with what to do."""
+    with pytest.raises(MetaLearningError, match=r"cannot read .*nowhere.* save the learner again"):
+        load_learner(str(tmp_path / "nowhere"), net())
 
 
-def test_a_learner_of_ones_own_is_refused(tmp_path: Path) -> None:
-    """A class that could not be loaded again is not saved."""
+class Mine(MAML):
+    """A meta-learner of one's own, which takes other options."""
 
-    class Mine(MAML):
-        pass
+    def __init__(self, module: nn.Module, *, boldness: float) -> None:
+        super().__init__(module, 0.1 * boldness)
+        self.boldness = boldness
 
-    with pytest.raises(MetaLearningError, match="Mine"):
-        save_learner(Mine(net()), tmp_path)
+    def facts(self) -> dict[str, object]:
+        return {"boldness": self.boldness}
+
+
+def test_a_learner_of_ones_own_comes_back(tmp_path: Path) -> None:
+    """Its class is given to load it; who does not give it is told how."""
+    learner = Mine(net(), boldness=2.0)
+    save_learner(learner, tmp_path)
+    found = load_learner(tmp_path, net(seed=1), kinds=[Mine])
+    assert isinstance(found, Mine)
+    assert found.boldness == 2.0
+    torch.testing.assert_close(found.state_dict(), learner.state_dict(), rtol=0, atol=0)
+    with pytest.raises(MetaLearningError, match=r"a meta-learner 'Mine'.*kinds=\[\.\.\.\]"):
+        load_learner(tmp_path, net())
+
+
+class Signs(InnerRule):
+    """Steps by the gradient's sign, by a learned rate."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.names = tuple(tensors)
+        self.rate = nn.Parameter(torch.tensor(0.1))
+
+    def rates(self, step: int) -> dict[str, Tensor]:
+        return dict.fromkeys(self.names, self.rate)
+
+    def step(
+        self, parameters: Parameters, gradients: Parameters, memory: Parameters, step: int
+    ) -> Move:
+        moved = {
+            name: one - self.rate * gradients[name].sign() for name, one in parameters.items()
+        }
+        return Move(moved, memory)
+
+
+@dataclass(frozen=True)
+class OwnRule:
+    """An inner rule's options of one's own."""
+
+    fact: object = 1
+
+    def make(self, tensors: Mapping[str, Tensor]) -> InnerRule:
+        return Signs(tensors)
+
+    def facts(self) -> dict[str, object]:
+        return {"kind": "signs", "fact": self.fact}
+
+
+def test_an_inner_rule_of_ones_own_comes_back(tmp_path: Path) -> None:
+    """What it learned is loaded into the rule that is given; without one the error says how."""
+    learner, batch = MAML(net(), OwnRule()), tasks()
+    with torch.no_grad():
+        learner.rule.get_parameter("rate").fill_(0.5)
+    save_learner(learner, tmp_path)
+    found = load_learner(tmp_path, net(seed=1), rule=OwnRule())
+    outputs = [one.query_outputs(batch, [0, 3]) for one in (learner, found)]
+    assert torch.equal(outputs[0], outputs[1])
+    assert found.facts() == learner.facts()
+    with pytest.raises(MetaLearningError, match=r"'signs' is unknown.*rule=\.\.\."):
+        load_learner(tmp_path, net())
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_a_loss_with_tensors_comes_back(tmp_path: Path, kind: str) -> None:
+    """A weighted cross-entropy is given again, and has the weights that were saved."""
+    learner = LEARNERS[kind](net())
+    learner.loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
+    save_learner(learner, tmp_path)
+    loss = nn.CrossEntropyLoss(weight=torch.ones(3))
+    found = load_learner(tmp_path, net(seed=1), loss=loss)
+    assert found.loss is loss
+    assert loss.get_buffer("weight").tolist() == [1, 2, 3]
+    with pytest.raises(MetaLearningError, match=r"a loss with loss\.weight: give such a one"):
+        load_learner(tmp_path, net())
+
+
+def test_another_loss_may_be_given(tmp_path: Path) -> None:
+    """One that was not saved keeps the tensors that it comes with."""
+    save_learner(MAML(net()), tmp_path)
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
+    assert load_learner(tmp_path, net(), loss=loss).loss is loss
+    assert loss.get_buffer("weight").tolist() == [1, 2, 3]
+
+
+def test_half_precision_comes_back(tmp_path: Path) -> None:
+    """Types that NumPy does not have are saved as they are."""
+    learner = MAML(net(dtype=torch.bfloat16))
+    save_learner(learner, tmp_path)
+    found = load_learner(tmp_path, net(seed=1, dtype=torch.bfloat16))
+    torch.testing.assert_close(found.state_dict(), learner.state_dict(), rtol=0, atol=0)

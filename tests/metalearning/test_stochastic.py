@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._running import OneByOneWarning
+from autometa.metalearning._running import OneByOneWarning, row_orders
 from autometa.metalearning._tasks import Examples, Task, TaskBatch
 from autometa.metalearning.sources import Sinusoids
-from autometa.metalearning.stochastic.descent import in_batches, row_orders
+from autometa.metalearning.stochastic.descent import in_batches
 from autometa.metalearning.stochastic.evolution import Evolution
 from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
-from autometa.metalearning.stochastic.settings import Bounds, LearnedSettings, StochasticOptions
+from autometa.metalearning.stochastic.settings import (
+    SETTINGS,
+    LearnedSettings,
+    Setting,
+    StochasticOptions,
+)
 from autometa.metalearning.stochastic.strategy import StochasticStrategy
 
 Array = NDArray[np.float64]
@@ -43,24 +48,6 @@ def shaken(strategy: StochasticStrategy, seed: int = 0) -> StochasticStrategy:
         for raw in strategy.settings.parameters():
             raw.add_(0.5 * torch.randn(raw.shape, generator=generator, dtype=raw.dtype))
     return strategy
-
-
-@given(st.floats(-50, 50), st.floats(1e-6, 1e-2), st.floats(0.1, 10))
-def test_what_is_learned_stays_within_bounds(raw: float, low: float, high: float) -> None:
-    """Whatever the unbounded number, the value lies between the bounds."""
-    value = float(Bounds(low, high).value(torch.tensor(raw, dtype=torch.float64)))
-    assert low * (1 - 1e-9) <= value <= high * (1 + 1e-9)
-
-
-@given(st.floats(0.01, 0.99), st.floats(1e-6, 1e-2), st.floats(0.1, 10))
-def test_bounds_go_both_ways(share: float, low: float, high: float) -> None:
-    """A value's unbounded number gives it back, and the slope is its derivative."""
-    bounds = Bounds(low, high)
-    value = low + share * (high - low)
-    raw = torch.tensor(bounds.raw(value), dtype=torch.float64, requires_grad=True)
-    assert float(bounds.value(raw.detach())) == pytest.approx(value)
-    (derivative,) = torch.autograd.grad(bounds.value(raw), raw)
-    assert float(bounds.slope(raw.detach())) == pytest.approx(float(derivative))
 
 
 @given(st.integers(2, 6), st.integers(1, 40), st.integers(0, 100))
@@ -93,7 +80,9 @@ def test_nothing_learned_yet_is_as_the_options_say() -> None:
 @given(st.floats(-20, 20), st.integers(2, 100))
 def test_learned_batch_sizes_are_powers_of_two(raw: float, largest: int) -> None:
     """A learned batch size is a power of two or the largest, and never outside its bounds."""
-    options = StochasticOptions(batch_size=2, largest_batch=largest)
+    options = StochasticOptions(
+        batch_size=2, largest_batch=largest, learned=("rates", "batch_size")
+    )
     settings = LearnedSettings(options, 1, torch.zeros(1))
     size = settings.batch_size({"batch_size": torch.tensor(raw)})
     assert 1 <= size <= largest
@@ -108,8 +97,9 @@ def test_every_row_is_read_as_often_as_any_other(n_rows: int, n_read: int, seed:
     for begin in range(0, n_read - n_rows + 1, n_rows):
         for order in orders[:, begin : begin + n_rows]:
             assert sorted(order.tolist()) == list(range(n_rows))
-    longer = row_orders(2, n_rows, n_read + 7, np.random.default_rng(seed))
-    assert torch.equal(longer[:, :n_read], orders)
+    rng = np.random.default_rng
+    longer, shorter = (row_orders(1, n_rows, n, rng(seed)) for n in (n_read + 7, n_read))
+    assert torch.equal(longer[:, :n_read], shorter)
 
 
 def test_small_batches_make_more_steps_of_the_same_rows() -> None:
@@ -137,7 +127,7 @@ def in_numpy(strategy: StochasticStrategy, task: Task, n_steps: int) -> tuple[Ar
         for i, gradient in enumerate(gradients):
             rate = float(plan.rates[step, i])
             buffers[i] = momentum * buffers[i] + gradient
-            values[i] = (1 - rate * decay) * values[i] - rate * (1 - momentum) * buffers[i]
+            values[i] = (1 - rate * decay) * values[i] - rate * buffers[i]
     return values[0], values[1]
 
 
@@ -199,11 +189,23 @@ def test_clip_bounds_every_step() -> None:
 
 def test_adapted_prefixes_alone_change() -> None:
     """Parameters that `adapted` does not name are as they were, and have no rates."""
-    strategy = StochasticStrategy(network(), n_rows_read=80, adapted=("2.",))
+    strategy = StochasticStrategy(network(), n_rows_read=80, adapted="2")
+    assert strategy.facts()["adapted"] == ["2"]
     adaptation = strategy.adapt(sines().task(0))
     own = strategy.module.state_dict()
     changed = {k for k, v in adaptation.module.state_dict().items() if not torch.equal(v, own[k])}
     assert changed == {"2.weight", "2.bias"} == set(adaptation.rates)
+
+
+def test_a_name_is_not_its_first_letter() -> None:
+    """A string is one beginning, not several of a letter; and "1" is not the tenth part."""
+    layers = nn.Sequential(nn.Linear(1, 3), *(nn.Linear(3, 3) for _ in range(10)))
+    named = StochasticStrategy(
+        nn.ModuleDict({"head": layers[1], "tail": layers[0]}), adapted="head"
+    )
+    assert set(named.rates(0, 1)) == {"head.weight", "head.bias"}
+    numbered = StochasticStrategy(layers, adapted=("1",))
+    assert set(numbered.rates(0, 1)) == {"1.weight", "1.bias"}
 
 
 def test_dropout_is_the_same_each_time() -> None:
@@ -275,7 +277,10 @@ def test_tasks_one_by_one_give_the_same(by: FirstOrder | Unrolled | Evolution) -
 @pytest.mark.parametrize("by", [FirstOrder(0.5), Unrolled(), Evolution(3, 0.1)])
 def test_facts_and_state_rebuild_it(by: FirstOrder | Unrolled | Evolution) -> None:
     """JSON facts and the state's tensors make a strategy that adapts in the same way."""
-    options = StochasticOptions(n_knots=3, learned=("rates", "schedule", "batch_size"))
+    learned: tuple[Setting, ...] = ("rates", "schedule")
+    if isinstance(by, Evolution):
+        learned += ("batch_size",)
+    options = StochasticOptions(n_knots=3, learned=learned)
     old = shaken(StochasticStrategy(network(), options, n_rows_read=(40, 80), by=by, seed=4))
     facts: dict[str, Any] = json.loads(json.dumps(old.facts()))
     torch.manual_seed(9)
@@ -289,33 +294,118 @@ def test_facts_and_state_rebuild_it(by: FirstOrder | Unrolled | Evolution) -> No
     assert torch.equal(new.query_outputs(batch, (6,)), old.query_outputs(batch, (6,)))
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"rate": 2.0}, "must lie between its bounds"),
+        ({"low": 0.0}, "must lie between its bounds"),
+        ({"high": float("inf")}, "must lie between its bounds"),
+        ({"rate": float("nan")}, "must lie between its bounds"),
+        ({"clip": -1.0}, "clipped to a norm of -1"),
+        ({"clip": 0}, "clipped to a norm of 0"),
+        ({"momentum": 0}, "above 0, to be learned"),
+        ({"momentum": -0.1, "learned": ["rates"]}, "momentum is at least 0"),
+        ({"momentum": 1.0, "learned": ["rates"]}, "below 0.99"),
+        ({"decay": 0}, "between 1e-06 and 1.0, to be learned"),
+        ({"decay": 1.5}, "between 1e-06 and 1.0, to be learned"),
+        ({"decay": float("nan"), "learned": ["rates"]}, "decay is at least 0"),
+        ({"n_knots": 1}, "two knots"),
+        ({"batch_size": 0}, "at least one row"),
+        ({"batch_size": 100, "learned": ["batch_size"]}, "largest_batch=64"),
+        ({"batch_size": 1, "largest_batch": 1, "learned": "batch_size"}, "largest_batch=1"),
+        ({"learned": []}, "what is learned is some of rates"),
+        ({"learned": "speed"}, "what is learned is some of rates"),
+        ({"rates": 0.1}, "options rates are unknown: choose among rate, low"),
+    ],
+)
+def test_senseless_options_are_told(options: dict[str, Any], told: str) -> None:
+    """Each option with which nothing could be learned is refused with what to do."""
+    with pytest.raises(MetaLearningError, match=told):
+        StochasticStrategy(network(), options, by=Evolution())
+    if "rates" not in options and not isinstance(options.get("learned"), str | list):
+        with pytest.raises(MetaLearningError, match=told):
+            StochasticOptions(**options)
+
+
+def test_some_options_by_name_leave_the_others_as_they_are() -> None:
+    """A mapping need not name all options, and one learned setting may stand alone."""
+    given = StochasticStrategy(network(), {"rate": 0.1, "learned": "rates"}).settings.options
+    assert given == StochasticOptions(rate=0.1, learned=("rates",))
+    assert StochasticStrategy(network(), {}).settings.options == StochasticOptions()
+
+
 def test_mistakes_are_told() -> None:
-    """Each setting with which nothing could be learned is refused with what to do."""
-    with pytest.raises(MetaLearningError, match="must lie between"):
-        StochasticStrategy(network(), StochasticOptions(rate=2.0))
-    with pytest.raises(MetaLearningError, match="largest_batch"):
-        StochasticStrategy(network(), StochasticOptions(batch_size=100))
-    with pytest.raises(MetaLearningError, match="starts above 0"):
-        StochasticOptions(momentum=0)
-    with pytest.raises(MetaLearningError, match="two knots"):
-        StochasticOptions(n_knots=1)
-    with pytest.raises(MetaLearningError, match="what is learned"):
-        StochasticOptions(learned=())
+    """What else could not be learned from is refused with what to do."""
     with pytest.raises(MetaLearningError, match="begins with"):
         StochasticStrategy(network(), adapted=("head",))
     with pytest.raises(MetaLearningError, match="at least one row"):
         StochasticStrategy(network(), n_rows_read=0)
     with pytest.raises(MetaLearningError, match="type or device"):
         StochasticStrategy(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1).double()))
+    with pytest.raises(MetaLearningError, match="a seed is 0 or more"):
+        StochasticStrategy(network(), seed=-1)
     with pytest.raises(MetaLearningError, match="n_pairs"):
         Evolution(n_pairs=0)
     with pytest.raises(MetaLearningError, match="discount"):
         FirstOrder(1.5)
-    strategy = StochasticStrategy(
-        network(), StochasticOptions(learned=("batch_size",)), by=Unrolled()
-    )
-    with pytest.raises(MetaLearningError, match="learn it by Evolution"):
-        strategy.accumulate(sines(), 1.0, np.random.default_rng(0))
+    with pytest.raises(MetaLearningError, match="of kind None are unknown: choose among first"):
+        StochasticStrategy(network(), by={"discount": 0.5})
+    with pytest.raises(MetaLearningError, match=r"by evolution cannot be made: .*'pairs'"):
+        StochasticStrategy(network(), by={"kind": "evolution", "pairs": 3})
+    strategy, batch = StochasticStrategy(network()), sines()
+    with pytest.raises(MetaLearningError, match="by -3 steps: give 0 or more"):
+        strategy.adapt(batch.task(0), -3)
+    with pytest.raises(MetaLearningError, match="by -3 steps: give 0 or more"):
+        strategy.query_outputs(batch, (1, -3))
+
+
+@pytest.mark.parametrize("by", [FirstOrder(), Unrolled()])
+def test_only_evolution_learns_the_batch_size(by: FirstOrder | Unrolled) -> None:
+    """What has no gradient is not learned by gradients: it is refused, afterwards too."""
+    assert "batch_size" not in StochasticOptions().learned
+    assert set(StochasticOptions().learned) | {"batch_size"} == set(SETTINGS)
+    with pytest.raises(MetaLearningError, match="learn it by Evolution, or leave it out"):
+        StochasticStrategy(network(), StochasticOptions(learned=SETTINGS), by=by)
+    strategy = StochasticStrategy(network(), StochasticOptions(learned=SETTINGS), by=Evolution(2))
+    with pytest.raises(MetaLearningError, match="learn it by Evolution, or leave it out"):
+        strategy.by = by
+    assert strategy.by == Evolution(2)
+
+
+def test_unsuitable_tasks_are_told() -> None:
+    """Classes without rows or outputs, and losses of many numbers, are told before training."""
+    rows = torch.zeros(4, 1, dtype=torch.float64)
+    torch.manual_seed(0)
+    module = nn.Linear(1, 3).double()
+
+    def batch(shown: list[int], asked: list[int]) -> TaskBatch:
+        support = Examples(rows[None, : len(shown)], torch.tensor([shown]))
+        return TaskBatch(support, Examples(rows[None, : len(asked)], torch.tensor([asked])))
+
+    strategy = StochasticStrategy(module)
+    strategy.check(batch([0, 1, 2, 0], [2, 1]))
+    with pytest.raises(MetaLearningError, match="2 support rows for 3 classes"):
+        strategy.check(batch([0, 1], [2, 1]))
+    with pytest.raises(MetaLearningError, match=r"the module gives \(4, 3\) for 4 classes"):
+        strategy.check(batch([0, 1, 2, 0], [3, 1]))
+    row_wise = StochasticStrategy(network(), loss=nn.MSELoss(reduction="none"))
+    with pytest.raises(MetaLearningError, match="reduce it"):
+        row_wise.check(sines())
+    single = StochasticStrategy(network(torch.float32))
+    with pytest.raises(MetaLearningError, match="parameters are float32"):
+        single.check(sines())
+
+
+def test_small_tasks_take_as_many_steps_as_they_are_trained_for() -> None:
+    """Where tasks have fewer rows than a mini-batch, their steps are counted in their own rows."""
+    options = StochasticOptions(batch_size=16)
+    strategy, batch = StochasticStrategy(network(), options, n_rows_read=96), sines(n_support=12)
+    assert strategy.n_inner_steps == 6
+    assert strategy.n_steps_for(batch) == 8 == len(strategy.adapt(batch.task(0)).losses) - 1
+    assert strategy.n_steps_for(sines(n_support=40)) == 6
+    outputs = strategy.query_outputs(batch, (strategy.n_steps_for(batch),))[0, 0]
+    expected = strategy.adapt(batch.task(0)).module(batch.query.inputs[0])
+    torch.testing.assert_close(outputs, expected)
 
 
 @pytest.mark.parametrize("by", [FirstOrder(), Unrolled(), Evolution(2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from autometa.metalearning.evaluation import query_losses
 from autometa.metalearning.sources import Sinusoids
 from autometa.metalearning.stochastic.evolution import Evolution, centred_ranks, member_losses
 from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
-from autometa.metalearning.stochastic.settings import StochasticOptions
+from autometa.metalearning.stochastic.settings import SETTINGS, StochasticOptions
 from autometa.metalearning.stochastic.strategy import MetaGradient, StochasticStrategy
 from autometa.metalearning.training import MetaTraining, meta_train
 
-OPTIONS = StochasticOptions(rate=0.05, momentum=0.6, decay=0.05, batch_size=4, largest_batch=12)
+OPTIONS = StochasticOptions(rate=0.02, momentum=0.6, decay=0.05, batch_size=4, largest_batch=12)
+ALL = replace(OPTIONS, learned=SETTINGS)
 
 
 class Vector(nn.Module):
@@ -167,7 +169,7 @@ def test_unrolled_agrees_with_finite_differences(clip: float | None) -> None:
 
 def test_first_order_points_the_right_way_where_curvature_is_small() -> None:
     """Over a few short steps it is nearly parallel to the exact meta-gradient."""
-    options = replace(OPTIONS, rate=2e-3)
+    options = replace(OPTIONS, rate=8e-4)
     first, exact = (gradients(by, network(), 40, options) for by in (FirstOrder(1.0), Unrolled()))
     joined = [torch.cat([one.reshape(-1) for one in part.values()]) for part in (first, exact)]
     assert float(torch.cosine_similarity(joined[0], joined[1], dim=0)) > 0.9
@@ -214,8 +216,8 @@ def test_ranks_are_centred() -> None:
 
 def test_members_of_a_population_meet_what_each_would_alone() -> None:
     """Run together, whatever their batch sizes, members have the losses that they have alone."""
-    strategy, batch = StochasticStrategy(network(), OPTIONS, n_rows_read=30), sines(3)
-    raw = dict(strategy.settings.raw.items())
+    strategy = StochasticStrategy(network(), ALL, n_rows_read=30, by=Evolution())
+    raw, batch = dict(strategy.settings.raw.items()), sines(3)
     members = [
         {name: one.detach() + shift for name, one in raw.items()}
         for shift in (-2.0, 0.0, 0.1, 2.0)
@@ -232,7 +234,7 @@ def test_members_of_a_population_meet_what_each_would_alone() -> None:
 def test_evolution_estimates_the_gradient_of_ranks() -> None:
     """Its estimate is that of the paper's formula, computed in NumPy from the members' losses."""
     by, batch = Evolution(n_pairs=3, spread=0.2), sines(3)
-    strategy = StochasticStrategy(network(), OPTIONS, n_rows_read=20, by=by)
+    strategy = StochasticStrategy(network(), ALL, n_rows_read=20, by=by)
     after = strategy.accumulate(batch, 0.5, np.random.default_rng(1)).after
     raw = dict(strategy.settings.raw.items())
     sizes = [one.numel() for one in raw.values()]
@@ -286,16 +288,36 @@ def test_evolution_learns_the_batch_size(noise: float, is_small_better: bool) ->
     )
     meta_train(strategy, Means(noise), MetaTraining(10, n_tasks=16, make_optimizer=fast))
     raw = float(strategy.settings.raw["batch_size"].detach())
-    start = float(StochasticStrategy(Vector(), options).settings.raw["batch_size"].detach())
+    fresh = StochasticStrategy(Vector(), options, by=Evolution())
+    start = float(fresh.settings.raw["batch_size"].detach())
     assert (raw < start - 0.3) if is_small_better else (raw > start + 0.3)
 
 
-@pytest.mark.parametrize("by", [FirstOrder(), Evolution(2)])
-def test_training_goes_on_from_a_checkpoint(by: MetaGradient, tmp_path: Path) -> None:
+class Dropping(nn.Module):
+    """The same with dropout, and a look at values, which vmap cannot trace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = nn.Parameter(torch.ones(2))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = inputs * 0 + self.dropout(self.at)
+        return torch.as_tensor(outputs if bool(outputs.sum() > -1e9) else -outputs)
+
+
+@pytest.mark.parametrize(
+    "make", [Vector, lambda: nn.Sequential(Vector(), nn.Dropout(0.3)), Dropping]
+)
+@pytest.mark.parametrize("by", [FirstOrder(), Unrolled(), Evolution(2)])
+@pytest.mark.filterwarnings("ignore::autometa.metalearning.OneByOneWarning")
+def test_training_goes_on_from_a_checkpoint(
+    by: MetaGradient, make: Callable[[], nn.Module], tmp_path: Path
+) -> None:
     """Interrupted and resumed, meta-training ends with the very numbers of an unbroken run."""
 
     def train(n_steps: int, checkpoint: Path | None) -> list[Tensor]:
-        strategy = StochasticStrategy(Vector(), n_rows_read=(20, 40), by=by)
+        strategy = StochasticStrategy(make(), n_rows_read=(20, 40), by=by)
         training = MetaTraining(n_steps, n_tasks=4, make_optimizer=fast, checkpoint=checkpoint)
         meta_train(strategy, Means(1.0), training)
         return [one.detach() for one in strategy.parameters()]
@@ -309,7 +331,7 @@ def test_training_goes_on_from_a_checkpoint(by: MetaGradient, tmp_path: Path) ->
 
 
 def test_initial_values_stay() -> None:
-    """Meta-training changes what is learned of the strategy, never the module."""
+    """Meta-training changes all that is learned of the strategy, never the module."""
     module, source = Vector(), Means(1.0)
     strategy = StochasticStrategy(module, n_rows_read=40, loss=loss_by_targets)
     before = [one.detach().clone() for one in strategy.settings.parameters()]
@@ -319,4 +341,4 @@ def test_initial_values_stay() -> None:
         not torch.equal(old, new)
         for old, new in zip(before, strategy.settings.parameters(), strict=True)
     ]
-    assert sum(moved) == 4  # all but the batch size, which has no gradient
+    assert moved == [True] * 4

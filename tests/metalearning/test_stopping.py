@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import MetaLearningError, ModelError
 from autometa.metalearning.stopping._base import Curve, Stopper, StopStrategy
 from autometa.metalearning.stopping.gains import HORIZONS, shares_to_come, way_to_best
@@ -371,21 +369,22 @@ def test_saved_strategy_decides_alike(
     learned: LearnedStop, held_out: list[Loop], tmp_path: Path
 ) -> None:
     """Written to a folder and read again it stops at the same steps for the same reasons."""
-    write_bundle(tmp_path, Bundle(learned.arrays(), learned.facts()))
-    bundle = read_bundle(tmp_path)
-    again = LearnedStop.of(bundle.arrays, bundle.facts)
+    learned.save(tmp_path / "new" / "folder")
+    again = LearnedStop.load(tmp_path / "new" / "folder")
     for loop in held_out[:5]:
         here, there = (one.start(loop.description, N_STEPS) for one in (learned, again))
         losses = loop.losses.tolist()
         assert watch(here, loop.steps, losses) == watch(there, loop.steps, losses)
         assert here.reason == there.reason
     unfitted = LearnedStop(StopOptions(fallback=Patience(3, 0.1, 2)))
-    facts = json.loads(json.dumps(unfitted.facts()))
-    assert LearnedStop.of(unfitted.arrays(), facts) == unfitted
+    unfitted.save(tmp_path)
+    assert LearnedStop.load(tmp_path) == unfitted
 
 
-def test_damage_is_reported(learned: LearnedStop) -> None:
+def test_damage_is_reported(learned: LearnedStop, tmp_path: Path) -> None:
     """Arrays that are missing or do not fit, and senseless options, are refused in words."""
+    with pytest.raises(ModelError, match="cannot read"):
+        LearnedStop.load(tmp_path)
     arrays, facts = learned.arrays(), learned.facts()
     lost = {name: array for name, array in arrays.items() if name != "w2"}
     with pytest.raises(ModelError, match="'w2' is missing"):

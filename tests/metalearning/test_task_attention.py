@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from torch import nn
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from autometa.metalearning.matching.task_attention import (
     TaskAttention,
     TaskEncoder,
@@ -234,6 +236,47 @@ def test_state_and_facts_rebuild_the_attention() -> None:
     again = TaskAttention(**attention.facts())  # type: ignore[arg-type]  # facts are JSON
     again.load_state_dict(attention.state_dict())
     assert again.propose(new, 10) == attention.propose(new, 10)
+
+
+def test_attention_comes_back_from_its_file(tmp_path: Path) -> None:
+    """Saved and loaded it proposes the same, to the last bit, fitted or not."""
+    known, new = planted(15, 11, missing=0.4), planted(1, 12).descriptions[0]
+    attention = TaskAttention(floor=0.3).fit(known.descriptions, known.utilities)
+    attention.save(tmp_path / "new" / "folder")
+    again = TaskAttention.load(tmp_path / "new" / "folder")
+    assert again.facts() == attention.facts()
+    assert again.propose(new, 10) == attention.propose(new, 10)
+    TaskAttention().save(tmp_path)
+    assert TaskAttention.load(tmp_path).propose(new, 10) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_encoders_come_back_from_their_file(dtype: torch.dtype, tmp_path: Path) -> None:
+    """Saved and loaded they give the same vectors, in the type that they had."""
+    encoder = TaskEncoder(4, 1, n_dimensions=8, seed=3).to(dtype)
+    encoder.save(tmp_path)
+    again = TaskEncoder.load(tmp_path)
+    rows = slopes(3, np.random.default_rng(0)).support
+    examples = Examples(*(one.to(dtype) for one in rows))
+    with torch.no_grad():
+        assert torch.equal(again(examples), encoder(examples))
+
+
+def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
+    """A file that is missing, of another class or damaged is an error that says so."""
+    with pytest.raises(MetaLearningError, match="save it again"):
+        TaskAttention.load(tmp_path)
+    TaskEncoder(4).save(tmp_path)
+    with pytest.raises(MetaLearningError, match="holds a TaskEncoder, not a TaskAttention"):
+        TaskAttention.load(tmp_path)
+    path = tmp_path / "module.safetensors"
+    held = read_checkpoint(path)
+    write_checkpoint(path, Checkpoint({}, held.facts))
+    with pytest.raises(MetaLearningError, match="is damaged"):
+        TaskEncoder.load(tmp_path)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(MetaLearningError, match="cannot read"):
+        TaskEncoder.load(tmp_path)
 
 
 def test_same_seed_learns_the_same() -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import Dataset
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import (
     Examples,
     Task,
+    TaskBatch,
     TaskList,
     TaskSource,
     TaskStream,
     as_source,
+    draw_batches,
     stack_tasks,
 )
 from autometa.metalearning.sources.sinusoids import Sinusoids
@@ -27,6 +32,11 @@ def task(value: float, *, n_support: int = 2, name: str = "") -> Task:
     """A task whose numbers all say which one it is."""
     support = Examples(torch.full((n_support, 1), value), torch.full((n_support, 1), value))
     return Task(support, Examples(torch.full((3, 1), value), torch.full((3, 1), value)), name)
+
+
+def examples(inputs: Any, targets: Any) -> Examples:
+    """What a user may give who reads no annotations."""
+    return Examples(inputs, targets)
 
 
 def test_a_target_belongs_to_each_input() -> None:
@@ -46,6 +56,30 @@ def test_support_rows_are_needed_and_query_rows_are_not() -> None:
     with pytest.raises(MetaLearningError, match="'empty' has no support rows"):
         Task(none, some, "empty")
     assert len(Task(some, none).query.inputs) == 0
+
+
+@pytest.mark.parametrize(
+    ("support", "said"),
+    [
+        ((torch.zeros(2, 1), torch.zeros(2)), "is a tuple: give Examples"),
+        (examples(np.zeros((2, 1)), torch.zeros(2)), r"inputs of task 'shop' are a ndarray.*as_t"),
+        (examples(torch.zeros(2, 1), [0, 1]), "targets of task 'shop' are a list"),
+        (Examples(torch.tensor(1.0), torch.zeros(1)), "inputs of task 'shop' are a single number"),
+        (Examples(torch.zeros(2, 1), torch.zeros(2).int()), "targets .* are torch.int32: give cl"),
+        (Examples(torch.zeros(2, 1), torch.zeros(2).bool()), "targets .* are torch.bool: give cl"),
+    ],
+)
+def test_what_is_no_set_of_tensors_is_told(support: Any, said: str) -> None:
+    """Pairs, NumPy arrays, single numbers and odd types of targets are refused where given."""
+    with pytest.raises(MetaLearningError, match=said):
+        Task(support, Examples(torch.zeros(1, 1), torch.zeros(1)), "shop")
+
+
+def test_a_task_moves() -> None:
+    """All of its tensors go to another device, and it keeps its name."""
+    moved = task(1.0, name="shop").to("meta")
+    assert moved.name == "shop"
+    assert {one.device.type for one in (*moved.support, *moved.query)} == {"meta"}
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=8))
@@ -101,6 +135,73 @@ def test_a_stream_gives_each_task_once_and_in_order() -> None:
     assert drawn == [[0, 1], [2, 3], [4, 5]]
     with pytest.raises(MetaLearningError, match="stream of tasks has ended"):
         stream.draw(1, rng)
+
+
+def test_a_stream_reads_over_what_was_read_before() -> None:
+    """It goes on after so many tasks in all, and back never."""
+    stream = TaskStream(task(float(i)) for i in range(9))
+    rng = np.random.default_rng(0)
+    stream.draw(2, rng)
+    stream.skip_to(5)
+    assert stream.draw(2, rng)[0].support.inputs[:, 0, 0].tolist() == [5, 6]
+    stream.skip_to(3)
+    assert stream.n_read == 7
+    assert stream.draw(2, rng)[0].support.inputs[:, 0, 0].tolist() == [7, 8]
+
+
+class Numbered(Dataset[Task]):
+    """Tasks made when they are asked for, without an end that iteration would find."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> Task:
+        return task(float(index))
+
+
+def test_a_data_set_is_drawn_again_and_again() -> None:
+    """A map-style data set of torch is a list of tasks; each comes as often as any other."""
+    source = as_source(Numbered())
+    drawn = source.draw(10, np.random.default_rng(3))[0].support.inputs[:, 0, 0].tolist()
+    assert Counter(drawn) == {0: 2, 1: 2, 2: 2, 3: 2, 4: 2}
+    views = as_source({"a": task(0.0)}.values())
+    assert len(views.draw(3, np.random.default_rng(0))[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (task(0.0), "a Task holds no tasks.*give a list"),
+        ({"a": task(0.0)}, r"a mapping: give its values\(\)"),
+        ([(task(0.0).support, task(0.0).query)], "there is a tuple: give Task"),
+        (np.zeros((3, 2)), "there is a ndarray: give Task"),
+    ],
+)
+def test_what_holds_no_tasks_is_told(tasks: Any, said: str) -> None:
+    """A single task, a mapping, pairs and arrays are refused in words."""
+    with pytest.raises(MetaLearningError, match=said):
+        as_source(tasks).draw(1, np.random.default_rng(0))
+
+
+class Drawing:
+    """A source that draws whatever it was given."""
+
+    def __init__(self, drawn: Any) -> None:
+        self.drawn = drawn
+
+    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
+        del n_tasks, rng
+        return list[TaskBatch](self.drawn)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [([task(0.0)], "Drawing gives a Task: .*stack_tasks"), ([], "no tasks of 3")],
+)
+def test_a_source_draws_batches(drawn: object, said: str) -> None:
+    """A source of one's own that draws tasks, or nothing, is told of it."""
+    with pytest.raises(MetaLearningError, match=said):
+        draw_batches(Drawing(drawn), 3, np.random.default_rng(0))
 
 
 def test_any_iterable_is_a_source() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,88 +11,33 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW
+from torch import nn
+from torch.optim import SGD, Adam
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._base import MetaLearner
-from autometa.metalearning._tasks import Task, TaskBatch
+from autometa.metalearning._base import MetaLearner, NotFiniteError
+from autometa.metalearning._tasks import Examples, Task, TaskBatch
 from autometa.metalearning.evaluation import query_losses
 from autometa.metalearning.gradient.maml import MAML, MetaSGD
-from autometa.metalearning.gradient.reptile import Reptile
-from autometa.metalearning.gradient.rules import AdamOptions
 from autometa.metalearning.ridge import RidgeLearner
 from autometa.metalearning.sources.sinusoids import Sinusoids
 from autometa.metalearning.training import (
     MetaProgress,
     MetaTraining,
-    OptimizerFactory,
+    constant,
+    cosine,
     linear,
     meta_train,
 )
-
-SHORT = MetaTraining(n_steps=6, n_tasks=4, n_held_out=5, evaluate_every=2, checkpoint_every=2)
-
-
-def net(n_hidden: int = 4) -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(1, n_hidden), nn.Tanh(), nn.Dropout(0.2), nn.Linear(n_hidden, 1)
-    )
-
-
-def maml() -> MAML:
-    return MAML(net(), 0.05, n_steps=2, multi_step_until=4)
-
-
-LEARNERS: dict[str, Callable[[], MetaLearner]] = {
-    "MAML": maml,
-    "Meta-SGD": lambda: MetaSGD(net(), n_steps=(1, 2)),
-    "Reptile": lambda: Reptile(net(), AdamOptions(0.01), batch_size=3),
-    "ridge": lambda: RidgeLearner(net()),
-}
-
-
-class Mixed:
-    """Draws sine curves of two shapes each time."""
-
-    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
-        few, many = Sinusoids(3, 4), Sinusoids(5, 4)
-        return [*few.draw(1, rng), *many.draw(n_tasks - 1, rng)]
-
-
-class Failing:
-    """Draws sine curves until the draw of number `fails_at`, of which a task is not finite."""
-
-    def __init__(self, fails_at: int) -> None:
-        self.left = fails_at
-
-    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
-        self.left -= 1
-        first, last = Sinusoids(3, 4).draw(1, rng)[0], Sinusoids().draw(n_tasks - 1, rng)[0]
-        if self.left == 0:
-            last.support.targets[1] = torch.nan
-        return [first, last]
-
-
-class Stop(Exception):  # noqa: N818  not an error
-    """Raised to leave meta-training from outside, as by Ctrl-C."""
-
-
-def stop_at(step: int) -> Callable[[MetaProgress], None]:
-    def listen(progress: MetaProgress) -> None:
-        if progress.step == step:
-            raise Stop
-
-    return listen
-
-
-def state(learner: nn.Module) -> dict[str, Tensor]:
-    return {name: one.clone() for name, one in learner.state_dict().items()}
-
-
-def assert_same(found: nn.Module, expected: nn.Module) -> None:
-    torch.testing.assert_close(found.state_dict(), expected.state_dict(), rtol=0, atol=0)
+from tests.metalearning.small_runs import (
+    LEARNERS,
+    SHORT,
+    Mixed,
+    assert_same,
+    maml,
+    net,
+    state,
+)
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
@@ -115,52 +60,6 @@ def test_same_seed_same_learner(kind: str) -> None:
     name, first = next(iter(runs[0].named_parameters()))
     assert not torch.equal(first, runs[2].get_parameter(name))
     assert not torch.equal(first, LEARNERS[kind]().get_parameter(name))
-
-
-OPTIMIZERS: dict[str, OptimizerFactory] = {
-    "Adam": lambda parameters: Adam(parameters, lr=1e-2),
-    "AdamW": lambda parameters: AdamW(parameters, lr=1e-2, amsgrad=True),
-    "SGD": lambda parameters: SGD(parameters, lr=1e-2),
-    "SGD with momentum": lambda parameters: SGD(parameters, lr=1e-2, momentum=0.9),
-}
-
-
-@pytest.mark.parametrize("kind", LEARNERS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_an_interrupted_run_goes_on(tmp_path: Path, kind: str, optimizer: str) -> None:
-    """A run that was left ends bit for bit as one in one go, and its losses too.
-
-    It is left at step 5 and gone on with from the checkpoint of step 4.
-    """
-    training = replace(SHORT, make_optimizer=OPTIMIZERS[optimizer], schedule=linear, clip=1.0)
-    whole = LEARNERS[kind]()
-    expected = meta_train(whole, Mixed(), training, held_out=Sinusoids())
-    saving = replace(training, checkpoint=tmp_path / "deep" / "run.safetensors")
-    with pytest.raises(Stop):
-        meta_train(LEARNERS[kind](), Mixed(), saving, held_out=Sinusoids(), listen=stop_at(5))
-    learner, heard = LEARNERS[kind](), list[MetaProgress]()
-    with torch.no_grad():
-        for parameter in learner.parameters():
-            parameter.fill_(7)  # what it starts from does not matter
-    found = meta_train(learner, Mixed(), saving, held_out=Sinusoids(), listen=heard.append)
-    assert [one.step for one in heard] == [5, 6]
-    assert_same(learner, whole)
-    assert (found.after, found.before) == (expected.after, expected.before)
-    assert list(found.after) == [0, 2, 4, 6]
-    assert [one.name for one in (tmp_path / "deep").iterdir()] == ["run.safetensors"]
-
-
-def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    """A checkpoint of all steps gives the learner without a step; more steps go on from it."""
-    training = replace(SHORT, checkpoint=tmp_path / "run")
-    first, again, longer = maml(), maml(), maml()
-    meta_train(first, Sinusoids(), training)
-    heard: list[MetaProgress] = []
-    meta_train(again, Sinusoids(), training, listen=heard.append)
-    assert not heard
-    assert_same(again, first)
-    meta_train(longer, Sinusoids(), replace(training, n_steps=8), listen=heard.append)
-    assert [one.step for one in heard] == [7, 8]
 
 
 def test_each_step_is_heard() -> None:
@@ -283,33 +182,6 @@ def test_any_iterable_trains() -> None:
         meta_train(maml(), tasks(11), training)
 
 
-@pytest.mark.parametrize("kind", LEARNERS)
-def test_a_failed_step_leaves_the_last_good_one(tmp_path: Path, kind: str) -> None:
-    """A task that is not finite is told; learner and checkpoint are as after the step before.
-
-    From that checkpoint, tasks that are finite again are learned as if nothing had been.
-    """
-    training = replace(SHORT, checkpoint=tmp_path / "run", checkpoint_every=100)
-    learner, shorter, went_on = LEARNERS[kind](), LEARNERS[kind](), LEARNERS[kind]()
-    with pytest.raises(MetaLearningError, match="loss of task number 1 is not finite"):
-        meta_train(learner, Failing(4), training)
-    meta_train(shorter, Failing(-1), replace(training, n_steps=3, checkpoint=None))
-    assert_same(learner, shorter)
-    assert all(one.grad is None for one in learner.parameters())
-    meta_train(went_on, Failing(-1), training)
-    whole = LEARNERS[kind]()
-    meta_train(whole, Failing(-1), replace(training, checkpoint=None))
-    assert_same(went_on, whole)
-
-
-def test_a_failed_first_step_leaves_no_checkpoint(tmp_path: Path) -> None:
-    """Who then follows the advice to change an option is not stopped by a file of step 0."""
-    training = replace(SHORT, checkpoint=tmp_path / "run")
-    with pytest.raises(MetaLearningError, match="not finite"):
-        meta_train(maml(), Failing(1), training)
-    assert not (tmp_path / "run").exists()
-
-
 def test_checks_come_before_the_first_step() -> None:
     """Tasks of the wrong shape are told before anything is trained."""
     learner = MAML(nn.Linear(1, 2), 0.1)
@@ -317,60 +189,6 @@ def test_checks_come_before_the_first_step() -> None:
     with pytest.raises(MetaLearningError, match=r"gives \(10, 2\) but targets are \(10, 1\)"):
         meta_train(learner, Sinusoids(), SHORT)
     torch.testing.assert_close(dict(learner.state_dict()), before, rtol=0, atol=0)
-
-
-def damaged_by(path: Path, how: str) -> MetaLearner:
-    """Damages the checkpoint or gives a learner that it does not fit."""
-    if how == "cut short":
-        path.write_bytes(path.read_bytes()[:-20])
-    elif how == "noise":
-        path.write_bytes(b"\x00" * 100)
-    elif how == "empty":
-        path.write_bytes(b"")
-    others: dict[str, Callable[[], MetaLearner]] = {
-        "other class": lambda: Reptile(net(), 0.05),
-        "other options": lambda: MAML(net(), 0.06, n_steps=2, multi_step_until=4),
-        "other module": lambda: MAML(net(9), 0.05, n_steps=2, multi_step_until=4),
-    }
-    return others.get(how, maml)()
-
-
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        ("cut short", "cannot read the checkpoint .* delete it"),
-        ("noise", "cannot read the checkpoint .* delete it"),
-        ("empty", "cannot read the checkpoint .* delete it"),
-        ("other class", "is of MAML with .*, not of Reptile"),
-        ("other options", r"'rate': 0.05.* not of MAML .*'rate': 0.06"),
-        ("other module", "of a module with other parameters"),
-        ("other optimizer", "by Adam, not of .* by SGD"),
-    ],
-)
-def test_a_checkpoint_that_does_not_fit_is_told(tmp_path: Path, how: str, said: str) -> None:
-    """A damaged checkpoint, and one of something else, are refused and left where they are."""
-    training = replace(SHORT, checkpoint=tmp_path / "run", n_steps=2)
-    meta_train(maml(), Sinusoids(), training)
-    learner = damaged_by(tmp_path / "run", how)
-    if how == "other optimizer":
-        training = replace(training, make_optimizer=OPTIMIZERS["SGD"])
-    held = (tmp_path / "run").read_bytes()
-    with pytest.raises(MetaLearningError, match=said):
-        meta_train(learner, Sinusoids(), training)
-    assert (tmp_path / "run").read_bytes() == held
-
-
-def test_checkpoints_hold_tied_weights(tmp_path: Path) -> None:
-    """Weights under two names are saved, though safetensors takes no shared memory."""
-    module = nn.Sequential(nn.Linear(1, 1), nn.Tanh(), nn.Linear(1, 1))
-    module[2].weight = module[0].weight
-    learner, training = MAML(module, 0.1), replace(SHORT, checkpoint=tmp_path / "run")
-    meta_train(learner, Sinusoids(), training)
-    other = copy.deepcopy(learner)
-    with torch.no_grad():
-        module.get_parameter("0.weight").zero_()
-    meta_train(learner, Sinusoids(), training)
-    assert_same(learner, other)
 
 
 @pytest.mark.parametrize(
@@ -382,12 +200,83 @@ def test_checkpoints_hold_tied_weights(tmp_path: Path) -> None:
         {"n_held_out": 0},
         {"patience": 0},
         {"clip": 0.0},
+        {"n_steps": -5},
+        {"seed": -1},
+        {"time_s": 0.0},
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     """Counts of nothing raise an error that a user can mend."""
     with pytest.raises(MetaLearningError, match=next(iter(options))):
         replace(SHORT, **options)
+
+
+def test_schedules_fall_from_all_to_nothing() -> None:
+    """`linear` in a straight line, `cosine` along half a wave, `constant` not at all."""
+    places = (0.0, 0.25, 0.5, 1.0)
+    assert [linear(one) for one in places] == [1, 0.75, 0.5, 0]
+    assert [cosine(one) for one in places] == pytest.approx([1, (2 + 2**0.5) / 4, 0.5, 0])
+    assert [constant(one) for one in places] == [1, 1, 1, 1]
+
+
+def test_held_out_tasks_are_checked_first() -> None:
+    """Held-out tasks that cannot be measured are refused before anything is trained.
+
+    Reptile needs no query rows to train, but to be measured it does.
+    """
+    batch = Sinusoids().draw(2, np.random.default_rng(0))[0]
+    none = Examples(*(one[:, :0] for one in batch.query))
+    silent = [TaskBatch(batch.support, none).task(place) for place in range(2)]
+    heard: list[MetaProgress] = []
+    for learner in (maml(), LEARNERS["Reptile"]()):
+        with pytest.raises(MetaLearningError, match="no query rows"):
+            meta_train(learner, Sinusoids(), SHORT, held_out=silent, listen=heard.append)
+    two = Examples(torch.zeros(3, 2), torch.zeros(3, 1))
+    with pytest.raises(MetaLearningError, match="rows of task odd"):
+        meta_train(maml(), Sinusoids(), SHORT, held_out=[Task(two, two, "odd")])
+    assert not heard
+
+
+def test_a_first_measurement_that_is_not_finite_is_told() -> None:
+    """Held-out tasks that patience could never judge by stop training before it begins."""
+    batch = Sinusoids().draw(3, np.random.default_rng(0))[0]
+    batch.query.targets[2, 1] = torch.nan
+    tasks = [batch.task(place) for place in range(3)]
+    odd = Task(tasks[2].support, tasks[2].query, "shop 7")
+    with pytest.raises(
+        NotFiniteError, match="held-out query loss before adaptation of task shop 7"
+    ):
+        meta_train(maml(), Sinusoids(), SHORT, held_out=[*tasks[:2], odd])
+
+
+class Changing:
+    """Draws sine curves, and from the draw of number `at` on tasks without query rows."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
+        self.left -= 1
+        [batch] = Sinusoids(5, 4).draw(n_tasks, rng)
+        none = Examples(*(one[:, :0] for one in batch.query))
+        return [batch if self.left > 0 else TaskBatch(batch.support, none)]
+
+
+def test_tasks_of_new_shapes_are_checked() -> None:
+    """Tasks that differ from those of the first step are checked when they come."""
+    learner, shorter = maml(), maml()
+    with pytest.raises(MetaLearningError, match="no query rows"):
+        meta_train(learner, Changing(3), SHORT)
+    meta_train(shorter, Changing(9), replace(SHORT, n_steps=2))
+    assert_same(learner, shorter)
+
+
+def test_checks_draw_nothing() -> None:
+    """Dropout while tasks are checked has no effect on what follows: shapes may come in any."""
+    one, other = maml(), maml()
+    meta_train(one, Mixed(), SHORT)
+    meta_train(other, Mixed(), SHORT, held_out=Sinusoids(3, 4))
+    assert_same(one, other)
 
 
 def test_patience_needs_something_to_measure() -> None:
@@ -404,17 +293,3 @@ def test_it_learns() -> None:
     result = meta_train(learner, Sinusoids(), training, held_out=Sinusoids())
     assert result.after[150] < result.after[0] / 2
     assert result.after[150] < 0.75 * result.before[150]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_run_goes_on(tmp_path: Path) -> None:
-    """On a GPU a run that was left is gone on with, and ends near one in one go."""
-    training = replace(SHORT, checkpoint=tmp_path / "run")
-    whole = maml().to("cuda")
-    meta_train(whole, Sinusoids(), replace(training, checkpoint=None), held_out=Sinusoids())
-    with pytest.raises(Stop):
-        meta_train(maml().to("cuda"), Sinusoids(), training, listen=stop_at(5))
-    learner = maml().to("cuda")
-    meta_train(learner, Sinusoids(), training, held_out=Sinusoids())
-    assert next(learner.parameters()).is_cuda
-    torch.testing.assert_close(learner.state_dict(), whole.state_dict())

@@ -14,16 +14,21 @@ import torch
 
 from autometa.cli import main
 from autometa.errors import OptionError
-from autometa.metalearning.sources.tables import FewShotTable
+from autometa.metalearning import FewShotTable
 from autometa.studies.benchmarks._tables import BenchTable
-from autometa.studies.benchmarks.metalearning import fewshot_tables
+from autometa.studies.benchmarks.metalearning._commits import current_commit
+from autometa.studies.benchmarks.metalearning._fewshot_algorithms import (
+    ALGORITHMS,
+)
 from autometa.studies.benchmarks.metalearning._fewshot_baselines import BASELINES
 from autometa.studies.benchmarks.metalearning._fewshot_data import Chosen, choose
-from autometa.studies.benchmarks.metalearning._fewshot_report import Drawn, mean_of, summary
+from autometa.studies.benchmarks.metalearning._fewshot_measuring import draw
+from autometa.studies.benchmarks.metalearning._fewshot_training import Plan, train
 
 FAMILIES = ("family a", "family b", "family c", "family d", "family e", "family f")
 FAST = ["--baseline", "class means", "--baseline", "nearest"]
-TINY = ["--steps", "2", "--n-seeds", "3", "--quiet", *FAST]
+TINY = ["--steps", "2", "--n-seeds", "3", "--quiet"]
+COLUMNS = ["--algorithm", "column-matching"]
 
 
 @pytest.fixture(autouse=True)
@@ -62,37 +67,32 @@ def write_tables(folder: Path) -> Path:
     return manifest
 
 
-def bench(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> str:
-    """What the benchmark prints."""
+def bench(capsys: pytest.CaptureFixture[str], folder: Path, *words: str, code: int = 0) -> str:
+    """What the benchmark prints, or what it says on stderr where it fails."""
     places = ["--tables", str(folder), "--manifest", str(folder / "manifest.csv")]
     with pytest.raises(SystemExit) as left:
-        main(["bench", "fewshot-tables", *places, *TINY, *words])
+        main(["bench", "fewshot-tables", *places, *TINY, *FAST, *words])
     said = capsys.readouterr()
-    assert left.value.code == 0, said.err
-    return said.out
+    assert left.value.code == code, said.err
+    return said.out if code == 0 else said.err
 
 
 def without_times(text: str) -> dict[str, Any]:
     """A report without what differs between runs."""
     report: dict[str, Any] = json.loads(text)
-    del report["minutes_of_training"]
+    del report["training"]
     return report
 
 
 def test_it_reports_every_method_on_every_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JSON has figures of each table, means, and differences; the untrained twin is among them."""
+    """JSON has figures of each table, means, and differences; untrained twins are among them."""
     write_tables(tmp_path)
     report = json.loads(bench(capsys, tmp_path, "--json"))
     assert {"commit", "machine", "seed", "n_seeds", "n_meta_steps", "left_out"} <= set(report)
-    methods = {
-        fewshot_tables.LEARNED,
-        fewshot_tables.WITH_SHARES,
-        fewshot_tables.UNTRAINED,
-        "class means",
-        "nearest",
-    }
+    twins = {f"{name}, untrained" for name, one in ALGORITHMS.items() if one.has_untrained_twin}
+    methods = {*ALGORITHMS, *twins, "class means", "nearest"}
     seen = {(one["table"][0], one["n_shots"], one["method"]) for one in report["by_table"]}
     assert seen == {(table, n, method) for table in "qr" for n in (1, 5) for method in methods}
     for one in report["by_table"] + report["over_tables"]:
@@ -102,15 +102,28 @@ def test_it_reports_every_method_on_every_table(
     ahead = report["ahead"][0]
     assert {"method", "other", "n_shots", "difference", "n_won", "n_tables"} == set(ahead)
     assert ahead["n_tables"] == 2
+    assert set(report["training"]) == set(ALGORITHMS)
+    assert all(one["n_meta_steps"] == 2 for one in report["training"].values())
+    assert {one["source"] for one in report["published"]} == {
+        "STUNT, 8 tables",
+        "FLAT, 118 tables",
+    }
 
 
-def test_markdown_has_means_before_tables(
+def test_markdown_has_means_verdicts_and_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without `--json` there are two tables in Markdown: the means, and one with each table."""
+    """Without `--json`: means, verdict, what is published and how it differs, each table."""
     write_tables(tmp_path)
-    means, by_table = bench(capsys, tmp_path, "--shots", "1").strip().split("\n\n")
-    assert len(means.splitlines()) == 2 + 5
+    words = ["--shots", "1", *COLUMNS]
+    means, said, published, protocols, by_table = (
+        bench(capsys, tmp_path, *words).strip().split("\n\n")
+    )
+    assert len(means.splitlines()) == 2 + 4
+    assert said.startswith("1 row a class: column-matching is best")
+    assert said.endswith("goal not judged")
+    assert "| STUNT, 8 tables | STUNT | 1 and 5 a class | 63.9 | 74.8 |" in published
+    assert "100 further labelled rows" in protocols
     assert len(by_table.splitlines()) == 2 + 2
     assert "class means" in by_table.splitlines()[0]
 
@@ -121,17 +134,18 @@ def test_an_interrupted_run_goes_on_and_says_the_same(
     """With half of the results in the file the rest is measured, and the report is the same."""
     write_tables(tmp_path)
     kept = tmp_path / "kept"
-    words = ["--json", "--checkpoints", str(kept)]
+    words = ["--json", "--checkpoints", str(kept), *COLUMNS]
     first = without_times(bench(capsys, tmp_path, *words))
     path = next(kept.glob("*.jsonl"))
     lines = path.read_text().splitlines()
     # what is in the file is read, not measured: this shows in the report
-    changed = json.loads(lines[0]) | {"accuracies": [0.125] * 3}
+    changed = json.loads(lines[0]) | {"accuracies": [0.125] * 3, "commit": "0123abc"}
     path.write_text("\n".join([json.dumps(changed), *lines[1:7]]) + "\n")
     again = without_times(bench(capsys, tmp_path, *words))
     assert again["by_table"][0]["accuracy"]["mean"] == 12.5
     assert again["by_table"][1:] == first["by_table"][1:]
     assert path.read_text().splitlines()[1:] == lines[1:]
+    assert again["commits"] == sorted({"0123abc", current_commit()})
 
 
 def test_families_are_never_in_training_and_test(tmp_path: Path) -> None:
@@ -170,25 +184,34 @@ def test_a_table_gives_the_same_draws_wherever_it_stands() -> None:
     rng = np.random.default_rng(0)
     inputs = np.arange(120, dtype=np.float32)[:, None]
     table = FewShotTable("one", inputs, rng.permutation(np.arange(120) % 2))
-    plan = fewshot_tables.Plan(n_seeds=4)
-    first, again = (fewshot_tables.draw(table, 5, plan) for _ in range(2))
+    plan = Plan(n_seeds=4)
+    first, again = (draw(table, 5, plan) for _ in range(2))
     assert torch.equal(first.support.inputs, again.support.inputs)
-    other = fewshot_tables.draw(table, 5, fewshot_tables.Plan(n_seeds=4, seed=1))
+    other = draw(table, 5, Plan(n_seeds=4, seed=1))
     assert not torch.equal(first.support.inputs, other.support.inputs)
     for support, query in zip(first.support.inputs, first.query.inputs, strict=True):
         assert not set(support.ravel().tolist()) & set(query.ravel().tolist())
 
 
-def test_training_repeats_by_its_seed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_training_repeats_by_its_seed(name: str, tmp_path: Path) -> None:
     """The same seed gives the same weights, another seed others, and they are not the first."""
     tables = choose(tmp_path, write_tables(tmp_path), 5, 0).training
-    plans = [fewshot_tables.Plan(n_steps=3, seed=seed) for seed in (0, 0, 1)]
-    learned = [fewshot_tables.train(tables, plan, infers_shares=True).learner for plan in plans]
+    learned = [train(name, tables, Plan(n_steps=2, seed=seed)).learner for seed in (0, 0, 1)]
     first, again, other = [torch.cat([p.ravel() for p in one.parameters()]) for one in learned]
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    untrained = fewshot_tables.fresh(plans[0], infers_shares=True)
+    untrained = ALGORITHMS[name].fresh(0)
     assert not torch.equal(first, torch.cat([p.ravel() for p in untrained.parameters()]))
+
+
+def test_a_named_table_is_tested_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--table` names a table of the report half; of the other half it is an error."""
+    write_tables(tmp_path)
+    words = [*COLUMNS, "--shots", "1", "--table"]
+    report = json.loads(bench(capsys, tmp_path, "--json", *words, "r"))
+    assert [one["table"] for one in report["test_tables"]] == ["r"]
+    assert "--table p" in bench(capsys, tmp_path, *words, "p", code=2)
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
@@ -215,20 +238,3 @@ def test_class_means_and_nearest_against_numpy() -> None:
     assert np.array_equal(BASELINES["nearest"].predict(X, y, Q), y[to_rows.argmin(axis=1)])
     of_one_row = BASELINES["class means"].predict(X[:3], y[:3], Q)
     assert np.array_equal(of_one_row, BASELINES["nearest"].predict(X[:3], y[:3], Q))
-
-
-def test_differences_are_of_the_draws_both_have_seen() -> None:
-    """A method that saw two draws is compared on these two; means count each table once."""
-    drawn = [
-        Drawn("t", 1, "ours", [0.5, 0.7, 0.0], [0.5, 0.5, 0.5]),
-        Drawn("t", 1, "slow", [0.4, 0.5], [0.5, 0.5]),
-        Drawn("u", 1, "ours", [0.3, 0.3, 0.9], [0.5, 0.5, 0.5]),
-        Drawn("u", 1, "slow", [0.4, 0.4], [0.5, 0.5]),
-    ]
-    found: Any = summary(drawn, ["ours"])
-    (ahead,) = found["ahead"]
-    assert ahead["difference"]["mean"] == pytest.approx(100 * (0.15 - 0.1) / 2)
-    assert (ahead["n_won"], ahead["n_tables"]) == (1, 2)
-    assert found["over_tables"][0]["accuracy"]["mean"] == pytest.approx(45.0)
-    half = 1.96 * np.std([0.4, 0.5], ddof=1) / np.sqrt(2)
-    assert mean_of([0.4, 0.5]).half_interval == pytest.approx(100 * half, abs=1e-3)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autometa.metalearning._running import inner_gradients
 from autometa.metalearning._tasks import Examples
-from autometa.metalearning.gradient.rules import InnerRule, Parameters
+from autometa.metalearning.gradient._base import InnerRule, Parameters
 
 # the losses (T,) of parameters on the examples of a step
 StepLosses = Callable[[Parameters, Examples], Tensor]

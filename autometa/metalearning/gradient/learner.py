@@ -19,26 +19,34 @@ from autometa.metalearning._base import (
     Adaptation,
     LossFunction,
     MetaLearner,
+    adapted_tensors,
+    explaining,
     in_eval_mode,
     loss_by_targets,
     outputs_of,
+    prefixes,
+    require_classes,
     require_finite,
+    require_logits,
     require_query,
+    require_scalar_loss,
     require_usable,
 )
-from autometa.metalearning._running import Part, TaskRunner, alone
+from autometa.metalearning._running import Part, TaskRunner, alone, seeded
 from autometa.metalearning._tasks import Examples, Task, TaskBatch
+from autometa.metalearning.gradient._base import Parameters, RuleSpec
 from autometa.metalearning.gradient.inner_loop import Moment, descend
-from autometa.metalearning.gradient.rules import Parameters, RuleSpec, rule_spec
+from autometa.metalearning.gradient.rules import rule_spec
 
 
 class GradientLearner(MetaLearner):
     """Initial values of a module's parameters, and a rule that adapts them to a task.
 
-    `adapted` are prefixes of the names of those parameters that the inner loop may change; the
-    others are the same for all tasks, and so are those that take no gradient. `n_steps` are the
-    numbers of inner steps to train for: each meta-step draws one of them. The module's buffers
-    stay as they are.
+    `adapted` are beginnings of the names of those parameters that the inner loop may change, such
+    as "head"; the others are the same for all tasks, and so are those that take no gradient.
+    `n_steps` are the numbers of inner steps to train for: each meta-step draws one of them. The
+    module's buffers stay as they are. `max_together` bounds the tasks in memory at once; 1 runs
+    them one by one, without `vmap`.
     """
 
     def __init__(
@@ -47,7 +55,7 @@ class GradientLearner(MetaLearner):
         rule: RuleSpec | Mapping[str, Any] | float,
         *,
         n_steps: int | Sequence[int] = 5,
-        adapted: Sequence[str] = ("",),
+        adapted: str | Sequence[str] = ("",),
         loss: LossFunction = loss_by_targets,
         max_together: int | None = None,
     ) -> None:
@@ -58,14 +66,8 @@ class GradientLearner(MetaLearner):
         self.step_choices = tuple(int(choice) for choice in choices)
         if not self.step_choices or min(self.step_choices) < 1:
             raise MetaLearningError(f"the inner loop needs at least one step, not {n_steps}")
-        self.adapted = (adapted,) if isinstance(adapted, str) else tuple(adapted)
-        free = {name: one for name, one in module.named_parameters() if one.requires_grad}
-        inner = {name: one for name, one in free.items() if name.startswith(self.adapted)}
-        if not inner:
-            raise MetaLearningError(
-                f"no parameter that takes a gradient has a name that begins with any of "
-                f"{self.adapted}: choose among {', '.join(free) or 'none'}"
-            )
+        self.adapted = prefixes(adapted)
+        inner = adapted_tensors(module, self.adapted)
         self._inner_names = frozenset(inner)
         self._spec = rule_spec(rule)
         self.rule = self._spec.make(inner)
@@ -87,13 +89,8 @@ class GradientLearner(MetaLearner):
 
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
-        require_usable(self.module)
         require_query(batch)
-        support = batch.task(0).support
-        with torch.no_grad():
-            outputs = outputs_of(self.module, support.inputs, {})
-        self._require_enough(outputs, batch)
-        self.loss(outputs, support.targets)
+        self._check_rows(batch)
 
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
         """(S, T, N, O) outputs for the query rows after each of these numbers of steps."""
@@ -105,7 +102,8 @@ class GradientLearner(MetaLearner):
                     found[step] = self._predict(part, inner)
             return torch.stack([found[step] for step in steps], dim=1)
 
-        return torch.as_tensor(self.runner.map(of_part, batch)).transpose(0, 1)
+        with seeded(self.device, 0):
+            return torch.as_tensor(self.runner.map(of_part, batch)).transpose(0, 1)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A copy of the module after the inner loop, in eval mode."""
@@ -114,10 +112,10 @@ class GradientLearner(MetaLearner):
             raise MetaLearningError(
                 f"a module cannot be adapted by {n_steps} steps: give 0 or more"
             )
-        part = alone(task)
+        part = alone(task.to(self.device))
         support = part.tasks.support
         losses: list[Tensor] = []
-        with torch.no_grad():
+        with torch.no_grad(), seeded(self.device, 0), explaining(self.module, part.tasks):
             last = self._start(part)
             for moment in self.descend(part, repeat(support, n_steps)):
                 last = moment.parameters
@@ -128,7 +126,7 @@ class GradientLearner(MetaLearner):
         # these names alone, for a state_dict holds tied weights twice
         module.load_state_dict({name: value[0] for name, value in last.items()}, strict=False)
         last_rates = self.rule.rates(max(n_steps - 1, 0))
-        rates = {name: rate.detach() for name, rate in last_rates.items()}
+        rates = {name: rate.detach().clone() for name, rate in last_rates.items()}
         return Adaptation(module, rates, tuple(float(loss) for loss in losses))
 
     def descend(
@@ -183,13 +181,13 @@ class GradientLearner(MetaLearner):
         with in_eval_mode(self.module):
             return torch.as_tensor(part.each(outputs)(inner, part.tasks.query.inputs))
 
-    def _require_enough(self, outputs: Tensor, batch: TaskBatch) -> None:
-        """Raise `MetaLearningError` for classes that the module has no outputs for."""
-        if self.loss is not loss_by_targets or batch.support.targets.is_floating_point():
-            return
-        n_classes = 1 + max(int(part.targets.max()) for part in (batch.support, batch.query))
-        if outputs.ndim != 2 or outputs.shape[1] < n_classes:
-            raise MetaLearningError(
-                f"the module gives {tuple(outputs.shape)} for {n_classes} classes: let it give "
-                "(N, K), one logit for each class"
-            )
+    def _check_rows(self, batch: TaskBatch) -> None:
+        """What tasks need whatever their query rows are for."""
+        require_usable(self.module)
+        require_classes(batch)
+        support = batch.task(0).support
+        with torch.no_grad(), explaining(self.module, batch):
+            outputs = outputs_of(self.module, support.inputs, {})
+            if self.loss is loss_by_targets:
+                require_logits(outputs, batch)
+            require_scalar_loss(self.loss(outputs, support.targets))

@@ -13,6 +13,7 @@ Axes: T tasks, S inner steps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import Any, Literal
 
@@ -24,8 +25,9 @@ from autometa.errors import MetaLearningError
 from autometa.metalearning._base import LossFunction, MetaLosses, loss_by_targets
 from autometa.metalearning._running import Part, TaskTrace
 from autometa.metalearning._tasks import TaskBatch
+from autometa.metalearning.gradient._base import RuleSpec
 from autometa.metalearning.gradient.learner import GradientLearner
-from autometa.metalearning.gradient.rules import Granularity, RuleOptions, RuleSpec
+from autometa.metalearning.gradient.rules import Granularity, RuleOptions, rule_spec
 
 
 class MAML(GradientLearner):
@@ -33,7 +35,8 @@ class MAML(GradientLearner):
 
     `order` 1 takes the inner gradients for constants (FOMAML). `multi_step_until` counts the
     meta-steps over which the loss moves from that after every inner step, evenly, to that after
-    the last alone (MAML++, section 4); 0 is the last alone from the beginning.
+    the last alone (MAML++, section 4); 0 is the last alone from the beginning, None is every step
+    alike to the end.
     """
 
     def __init__(
@@ -43,15 +46,18 @@ class MAML(GradientLearner):
         *,
         n_steps: int | Sequence[int] = 5,
         order: Literal[1, 2] = 2,
-        multi_step_until: int = 0,
-        adapted: Sequence[str] = ("",),
+        multi_step_until: int | None = 0,
+        adapted: str | Sequence[str] = ("",),
         loss: LossFunction = loss_by_targets,
         max_together: int | None = None,
     ) -> None:
         if order not in (1, 2):
             raise MetaLearningError(f"the order of the meta-gradient is 1 or 2, not {order}")
-        if multi_step_until < 0:
-            raise MetaLearningError(f"multi_step_until counts steps: it is not {multi_step_until}")
+        if multi_step_until is not None and multi_step_until < 0:
+            raise MetaLearningError(
+                f"multi_step_until counts steps, it is not {multi_step_until}: give 0 or more, or "
+                "None for every step"
+            )
         super().__init__(
             module, rule, n_steps=n_steps, adapted=adapted, loss=loss, max_together=max_together
         )
@@ -89,15 +95,21 @@ class MAML(GradientLearner):
 
     def _step_weights(self, n_steps: int) -> list[float]:
         """What the query loss after each inner step counts for; they sum to one."""
-        done = float(self.meta_step_millionths) / 1e6
-        evenness = max(0.0, 1 - done / self.multi_step_until) if self.multi_step_until else 0.0
-        weights = [evenness / n_steps] * n_steps
-        weights[-1] += 1 - evenness
+        weights = [self._evenness() / n_steps] * n_steps
+        weights[-1] += 1 - self._evenness()
         return weights
+
+    def _evenness(self) -> float:
+        """The share of the loss that is spread over all inner steps alike."""
+        if self.multi_step_until is None:
+            return 1.0
+        if self.multi_step_until == 0:
+            return 0.0
+        return max(0.0, 1 - float(self.meta_step_millionths) / 1e6 / self.multi_step_until)
 
 
 class ANIL(MAML):
-    """MAML whose inner loop changes the parameters named `head...` alone."""
+    """MAML whose inner loop changes the parameters alone whose names begin with `head`."""
 
     def __init__(
         self,
@@ -115,7 +127,7 @@ class ANIL(MAML):
             rule,
             n_steps=n_steps,
             order=order,
-            adapted=(head,) if isinstance(head, str) else head,
+            adapted=head,
             loss=loss,
             max_together=max_together,
         )
@@ -129,10 +141,11 @@ class ANIL(MAML):
 
 
 class MetaSGD(MAML):
-    """MAML with learned bounded rates, per "parameter" or per "tensor", for any number of steps.
+    """MAML with learned bounded rates, for any number of steps.
 
-    Rates that are trained for one number of steps are wrong for others, so each meta-step draws
-    one of `n_steps`.
+    `per` is what has a rate of its own: "parameter" unless `rule` says another. Rates that are
+    trained for one number of steps are wrong for others, so each meta-step draws one of `n_steps`;
+    and no later gradient of a task is longer than its first, if `rule` says no other `max_growth`.
     """
 
     def __init__(
@@ -140,26 +153,43 @@ class MetaSGD(MAML):
         module: nn.Module,
         rule: RuleSpec | Mapping[str, Any] | float = 0.01,
         *,
-        per: Granularity = "parameter",
+        per: Granularity | None = None,
         n_steps: int | Sequence[int] = (1, 2, 3, 5),
         order: Literal[1, 2] = 2,
-        adapted: Sequence[str] = ("",),
+        adapted: str | Sequence[str] = ("",),
         loss: LossFunction = loss_by_targets,
         max_together: int | None = None,
     ) -> None:
-        learned = RuleOptions(float(rule), per=per) if isinstance(rule, int | float) else rule
         super().__init__(
             module,
-            learned,
+            _learned(rule_spec(rule), per),
             n_steps=n_steps,
             order=order,
             adapted=adapted,
             loss=loss,
             max_together=max_together,
         )
+        if not any(True for _ in self.rule.parameters()):
+            raise MetaLearningError(
+                "Meta-SGD learns rates, but this rule learns none: give RuleOptions, with per= "
+                '"parameter", "tensor" or "one", or use MAML'
+            )
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
         facts = super().facts()
         del facts["multi_step_until"]
         return facts
+
+
+def _learned(spec: RuleSpec, per: Granularity | None) -> RuleSpec:
+    """Options whose rates are learned, `per` what is said in one place."""
+    if isinstance(spec, RuleOptions) and spec.per == "constant":
+        return replace(spec, per=per or "parameter")
+    said = spec.per if isinstance(spec, RuleOptions) else None
+    if per not in (None, said):
+        raise MetaLearningError(
+            f"rates are to be learned per {per}, but the rule says {said or 'nothing of that'}: "
+            "say it in one of the two"
+        )
+    return spec

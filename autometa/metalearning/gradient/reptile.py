@@ -24,10 +24,10 @@ from autometa.metalearning._base import (
     loss_by_targets,
     require_finite,
 )
-from autometa.metalearning._running import Part, add_gradients, mini_batches
+from autometa.metalearning._running import Part, add_gradients, mini_batches, row_orders
 from autometa.metalearning._tasks import Examples, TaskBatch
+from autometa.metalearning.gradient._base import Parameters, RuleSpec
 from autometa.metalearning.gradient.learner import GradientLearner
-from autometa.metalearning.gradient.rules import Parameters, RuleSpec
 
 
 class Reptile(GradientLearner):
@@ -36,6 +36,7 @@ class Reptile(GradientLearner):
     Each inner step of meta-training sees `batch_size` of a task's rows, support and query
     together, in a new order each time round; None is all of them at once. Different mini-batches
     are what the method learns from: with a single inner step it is joint training on all tasks.
+    Of tasks without query rows the losses told are those of the last inner mini-batch.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Reptile(GradientLearner):
         *,
         n_steps: int | Sequence[int] = 5,
         batch_size: int | None = 10,
-        adapted: Sequence[str] = ("",),
+        adapted: str | Sequence[str] = ("",),
         loss: LossFunction = loss_by_targets,
         max_together: int | None = None,
     ) -> None:
@@ -64,7 +65,7 @@ class Reptile(GradientLearner):
     def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
         """Add initial minus adapted values, averaged over tasks."""
         n_steps = self._draw_n_steps(rng)
-        rows = self._row_orders(batch, n_steps, rng)
+        rows = self._mini_batches(batch, n_steps, rng)
 
         def of_part(part: Part) -> tuple[Parameters, Tensor, Tensor]:
             pairs = zip(part.tasks.support, part.tasks.query, strict=True)
@@ -74,7 +75,8 @@ class Reptile(GradientLearner):
             for moment in self.descend(part, mini_batches(both, rows[part.places])):
                 last = moment.parameters
                 seen.append(moment.losses)
-            after = self._losses(part, last, part.tasks.query)
+            is_queried = part.tasks.query.inputs.shape[1] > 0
+            after = self._losses(part, last, part.tasks.query) if is_queried else seen[-1]
             return last, torch.stack(seen, dim=1), after
 
         values, seen, after = self.runner.map(of_part, batch)
@@ -82,6 +84,10 @@ class Reptile(GradientLearner):
         require_finite(after, batch, "loss")
         self._move_towards(values, share)
         return MetaLosses(after)
+
+    def check(self, batch: TaskBatch) -> None:
+        """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
+        self._check_rows(batch)
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
@@ -95,12 +101,9 @@ class Reptile(GradientLearner):
         ]
         add_gradients([own[name] for name in names], moves)
 
-    def _row_orders(self, batch: TaskBatch, n_steps: int, rng: np.random.Generator) -> Tensor:
+    def _mini_batches(self, batch: TaskBatch, n_steps: int, rng: np.random.Generator) -> Tensor:
         """(T, S, B) the rows of each inner step, going through all rows before any comes again."""
         n_rows = batch.support.inputs.shape[1] + batch.query.inputs.shape[1]
         size = min(self.batch_size or n_rows, n_rows)
-        n_rounds = -(-n_steps * size // n_rows)
-        rounds = rng.random((len(batch), n_rounds, n_rows)).argsort(axis=-1)
-        flat = rounds.reshape(len(batch), -1)[:, : n_steps * size]
-        rows = torch.from_numpy(flat.reshape(len(batch), n_steps, size))
-        return rows.to(batch.support.inputs.device)
+        rows = row_orders(len(batch), n_rows, n_steps * size, rng)
+        return rows.reshape(len(batch), n_steps, size).to(batch.support.inputs.device)

@@ -33,11 +33,15 @@ from autometa.metalearning._base import (
     LossFunction,
     MetaLearner,
     MetaLosses,
+    explaining,
     loss_by_targets,
     require_finite,
+    require_query,
+    require_scalar_loss,
 )
 from autometa.metalearning._running import add_gradients
-from autometa.metalearning._tasks import Examples, Task, TaskBatch
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning.matching.attention import count_ways
 from autometa.metalearning.matching.column_facts import (
     N_CLASS_FACTS,
     N_FACTS,
@@ -104,23 +108,17 @@ class ColumnMatching(MetaLearner):
 
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` unless each task's support rows show all of its classes."""
-        if batch.support.targets.is_floating_point() or batch.support.inputs.ndim != 3:
-            raise MetaLearningError(
-                "columns are matched for classes of rows (N, D): give int64 targets and 2-d inputs"
-            )
-        n_ways = _n_ways(batch)
-        for place in range(len(batch)):
-            n_seen = len(torch.unique(batch.support.targets[place]))
-            if n_seen < n_ways:
-                raise MetaLearningError(
-                    f"the support rows of task {batch.name_of(place)} show {n_seen} of {n_ways} "
-                    "classes: give at least one row of each"
-                )
+        require_query(batch)
+        _require_shown(batch)
+        with torch.no_grad(), explaining(self, batch):
+            log_probabilities = self._outputs(batch.part(0, 1))[0]
+            require_scalar_loss(self.loss(log_probabilities, batch.query.targets[0]))
 
     def accumulate(self, batch: TaskBatch, share: float, rng: Generator) -> MetaLosses:
         """Add the gradient of the query loss."""
         del rng  # nothing is drawn
-        logits = self._logits(batch.support, batch.query.inputs, _n_ways(batch))
+        _require_shown(batch)
+        logits = self._outputs(batch)
         pairs = zip(logits, batch.query.targets, strict=True)
         losses = torch.stack([self.loss(one, target) for one, target in pairs])
         require_finite(losses, batch, "query loss")
@@ -131,22 +129,41 @@ class ColumnMatching(MetaLearner):
         return MetaLosses(losses.detach())
 
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
-        """(S, T, Q, K) log-probabilities, the same for all steps."""
+        """(S, T, Q, K) log-probabilities, the same for all steps; -inf beyond a task's classes."""
+        batch = batch.to(self.device)
+        _require_shown(TaskBatch(batch.support, batch.support, batch.names))
         with torch.no_grad():
-            logits = self._logits(batch.support, batch.query.inputs, _n_ways(batch))
+            logits = self._outputs(batch)
         return logits.expand(len(steps), *logits.shape)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A module that compares rows with this task's support rows; `n_steps` is ignored."""
         del n_steps
-        n_ways = int(task.support.targets.max()) + 1
-        module = ColumnClassifier(self, task.support, n_ways).eval()
-        with torch.no_grad():
-            loss = self.loss(module(task.support.inputs), task.support.targets)
+        support = task.to(self.device).support
+        batch = stack_tasks([Task(support, support, task.name)])[0]
+        _require_shown(batch)
+        module = ColumnClassifier(self, support, count_ways(support.targets)).eval()
+        with torch.no_grad(), explaining(self, batch):
+            loss = self.loss(module(support.inputs), support.targets)
+        require_finite(loss[None], batch, "support loss")
         return Adaptation(module, {}, (float(loss),))
 
+    def _outputs(self, batch: TaskBatch) -> Tensor:
+        """(T, Q, K) log-probabilities of each task by itself, whatever tasks are beside it."""
+        inputs, targets = batch.support
+        n_ways = targets.amax(dim=1) + 1
+        widest = int(n_ways.max())
+        groups = [torch.nonzero(n_ways == n)[:, 0] for n in torch.unique(n_ways)]
+        parts: list[Tensor] = []
+        for places in groups:
+            support = Examples(inputs[places], targets[places])
+            width = int(n_ways[places[0]])
+            logits = self._logits(support, batch.query.inputs[places], width)
+            parts.append(functional.pad(logits, (0, widest - width), value=-torch.inf))
+        return torch.cat(parts)[torch.cat(groups).argsort()]
+
     def _logits(self, support: Examples, inputs: Tensor, n_ways: int) -> Tensor:
-        """(T, Q, K) log-probabilities."""
+        """(T, Q, K) log-probabilities for tasks of K classes each."""
         X = support.inputs
         Y = functional.one_hot(support.targets, n_ways).to(X.dtype)
         weights, context = self._weights(X, Y)
@@ -266,5 +283,18 @@ def _ridge(kernel: _Kernel, Y: Tensor, penalty: Tensor) -> Tensor:
     return across @ dual
 
 
-def _n_ways(batch: TaskBatch) -> int:
-    return int(batch.support.targets.max()) + 1
+def _require_shown(batch: TaskBatch) -> None:
+    """Raise `MetaLearningError` unless each task's support rows show all of its classes."""
+    if batch.support.targets.is_floating_point() or batch.support.inputs.ndim != 3:
+        raise MetaLearningError(
+            "columns are matched for classes of rows (N, D): give int64 targets and 2-d inputs"
+        )
+    for place in range(len(batch)):
+        shown, asked = batch.support.targets[place], batch.query.targets[place]
+        n_ways, found = count_ways(shown, asked), torch.unique(shown).tolist()
+        if found != list(range(n_ways)):
+            raise MetaLearningError(
+                f"the support rows of task {batch.name_of(place)} show {len(found)} of {n_ways} "
+                f"classes, {', '.join(map(str, found))}: number classes from 0 to K - 1, and give "
+                "at least one row of each"
+            )

@@ -25,12 +25,16 @@ from autometa.metalearning._base import (
     LossFunction,
     MetaLearner,
     MetaLosses,
+    explaining,
     in_eval_mode,
     loss_by_targets,
+    require_classes,
     require_finite,
+    require_query,
+    require_scalar_loss,
 )
 from autometa.metalearning._running import add_gradients
-from autometa.metalearning._tasks import Examples, Task, TaskBatch
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 from autometa.metalearning.matching.attention import (
     Distance,
     count_ways,
@@ -148,15 +152,16 @@ class MatchingNetwork(MetaLearner):
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if these tasks cannot be learned from."""
         require_alike(batch)
-        require_classes(batch)
+        _require_shown(batch)
         if not any(parameter.requires_grad for parameter in self.parameters()):
             raise MetaLearningError(
                 "nothing can be learned: no parameter of the embedding takes a gradient, and the "
                 "scale is fixed; call requires_grad_() on some, or set learn_scale=True"
             )
         first = batch.part(0, 1)
-        outputs = self.query_outputs(first, [1])[0, 0]
-        self.loss(outputs, first.query.targets[0])
+        with explaining(self.embedding, batch):
+            outputs = self.query_outputs(first, [1])[0, 0]
+            require_scalar_loss(self.loss(outputs, first.query.targets[0]))
 
     def accumulate(self, batch: TaskBatch, share: float, rng: np.random.Generator) -> MetaLosses:
         """Add `share` times the mean gradient of the query rows' losses to `.grad`.
@@ -178,21 +183,22 @@ class MatchingNetwork(MetaLearner):
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
         """(S, T, N, K) log-probabilities or (S, T, N, ...) values, the same for all `steps`."""
         with torch.no_grad(), in_eval_mode(self):
-            outputs = self._outputs(batch)
+            outputs = self._outputs(batch.to(self.device))
         return outputs.expand(len(steps), *outputs.shape)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A `MatchingClassifier` for this task; no steps, so neither rates nor losses."""
         del n_steps
-        alone = Examples(*(tensor[None] for tensor in task.support))
-        require_classes(TaskBatch(alone, alone, (task.name,)))
-        with torch.no_grad(), in_eval_mode(self):
-            support = embed(self.embedding, [alone.inputs])[0][0]
+        rows = task.to(self.device).support
+        alone = stack_tasks([Task(rows, rows, task.name)])[0]
+        _require_shown(alone)
+        with torch.no_grad(), in_eval_mode(self), explaining(self.embedding, alone):
+            support = embed(self.embedding, [alone.support.inputs])[0][0]
         if not bool(torch.isfinite(support).all()):
             raise MetaLearningError(
                 f"the embedding of task {task.name!r} is not finite: look for NaN among its inputs"
             )
-        module = MatchingClassifier(self.embedding, self.matcher, support, task.support.targets)
+        module = MatchingClassifier(self.embedding, self.matcher, support, rows.targets)
         return Adaptation(module, {}, ())
 
     def _outputs(self, batch: TaskBatch) -> Tensor:
@@ -207,7 +213,7 @@ class MatchingNetwork(MetaLearner):
         pairs = zip(outputs, batch.query.targets, strict=True)
         losses = torch.stack([self.loss(output, target) for output, target in pairs])
         if not bool(torch.isfinite(losses).all()):
-            require_classes(batch)  # the likeliest cause has a message of its own
+            _require_shown(batch)  # the likeliest cause has a message of its own
             require_finite(losses, batch, "loss")
         return losses
 
@@ -235,11 +241,8 @@ def has_batch_statistics(module: nn.Module) -> bool:
 
 def require_alike(batch: TaskBatch) -> None:
     """Raise `MetaLearningError` unless query rows are there and of the support rows' kind."""
+    require_query(batch)
     support, query = batch.support, batch.query
-    if query.inputs.shape[1] == 0:
-        raise MetaLearningError(
-            f"task {batch.name_of(0)} has no query rows: give some to learn from"
-        )
     for what, ours, theirs in (
         ("inputs", support.inputs, query.inputs),
         ("targets", support.targets, query.targets),
@@ -252,26 +255,15 @@ def require_alike(batch: TaskBatch) -> None:
             )
 
 
-def require_classes(batch: TaskBatch) -> None:
+def _require_shown(batch: TaskBatch) -> None:
     """Raise `MetaLearningError` if a class among the query rows has no support row."""
-    support, query = batch.support.targets, batch.query.targets
-    if support.is_floating_point():
-        return
-    if support.ndim != 2 or int(torch.cat([support, query], dim=1).min()) < 0:
+    targets = batch.support.targets
+    if not targets.is_floating_point() and targets.ndim != 2:
         raise MetaLearningError(
-            f"task {batch.name_of(0)} needs one class to a row, numbered 0 to K - 1: targets (N,)"
+            f"task {batch.name_of(0)} needs one class to a row: give targets (N,), not "
+            f"{tuple(targets.shape[1:])}"
         )
-    n_ways = torch.cat([support, query], dim=1).amax(dim=1) + 1
-    is_lost = (query[:, :, None] != support[:, None, :]).all(dim=2)
-    is_bad = is_lost.any(dim=1) | (n_ways > support.shape[1])
-    if bool(is_bad.any()):
-        task = int(is_bad.nonzero()[0])
-        lost = sorted(set(query[task].tolist()) - set(support[task].tolist()))
-        without = f", none of class {', '.join(map(str, lost))}" if lost else ""
-        raise MetaLearningError(
-            f"task {batch.name_of(task)} has {support.shape[1]} support rows for "
-            f"{int(n_ways[task])} ways{without}: give each class at least one support row"
-        )
+    require_classes(batch, is_each_shown=True)
 
 
 def _embed(embedding: nn.Module, rows: Tensor) -> Tensor:

@@ -2,17 +2,17 @@
 
 The idea of Vinyals et al., "Matching Networks for One Shot Learning" (2016), one level up: the
 rows of the support set are tasks, what stands for a row's class is how well each candidate did on
-that task. What is learned is which columns of a task's description tell what works, as in
-Weinberger and Tesauro, "Metric Learning for Kernel Regression" (2007).
+that task. What is learned is which columns of a task's description tell what works.
 
 Axes: T tasks of a batch, M known tasks, D columns of a description, C candidates, V dimensions of
-a task's embedding, F folds of known tasks and all of them as the last.
+a task's embedding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -27,17 +27,15 @@ from autometa.metalearning.matching.attention import (
     cosine_scores,
     euclidean_scores,
 )
+from autometa.metalearning.matching.module_files import load_module, save_module
+from autometa.metalearning.matching.task_metric import (
+    KnownTasks,
+    expected_quantiles,
+    floored_attention,
+    learn_metric,
+)
 
-_N_FOLDS, _N_STEPS, _N_PATIENT = 8, 150, 25
-_FEWEST_TASKS = 3  # one held out, and two others whose weights can differ
-# Measured on planted tasks (see tests): a weight for each column learns from a dozen tasks, a
-# rotation of the columns needs more, and has so many numbers that it learns at a lower rate
-_RATE_OF_COLUMNS, _RATE_OF_ROTATION, _MOST_ROTATED = 0.05, 0.02, 64
-# in standard errors of the gain: the best of many steps is also the luckiest. Measured on planted
-# tasks with shuffled descriptions: at 0 and 1 attention did harm, at 2 none
-_SURE = 2.0
 _FURTHEST = 5.0  # in standard deviations: a column cannot shout the others down
-_FIRST_PRIOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +50,6 @@ class TaskProposal:
     candidate: int
     expected: float
     sources: tuple[tuple[int, float], ...]
-
-
-class KnownTasks(NamedTuple):
-    """Descriptions (M, D), utilities (M, C) in quantiles, 0 where untried, and where tried."""
-
-    columns: Tensor
-    quantiles: Tensor
-    is_tried: Tensor
-
-
-class Metric(NamedTuple):
-    """A projection (D, D) of descriptions, and how much attention the median is worth ()."""
-
-    projection: Tensor
-    prior: Tensor
 
 
 class TaskAttention(nn.Module):
@@ -113,6 +96,15 @@ class TaskAttention(nn.Module):
             "n_columns": n_columns,
             "n_candidates": n_candidates,
         }
+
+    def save(self, folder: Path | str) -> None:
+        """Write it into `folder`, which is made if need be: safetensors and JSON."""
+        save_module(folder, self, self.facts())
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """What `save` wrote, executing nothing; raises `MetaLearningError` if it cannot be."""
+        return load_module(folder, cls)
 
     def fit(
         self, descriptions: NDArray[np.float64], utilities: NDArray[np.float64], seed: int = 0
@@ -203,96 +195,6 @@ def gaussian_quantiles(utilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(torch.special.ndtri(torch.as_tensor(shares)).numpy())
 
 
-def floored_attention(scores: Tensor, is_open: Tensor, floor: float) -> Tensor:
-    """Softmax over scores (..., M) where open, of which the part `floor` is shared alike."""
-    alike = is_open.to(scores.dtype)
-    alike = alike / alike.sum(dim=-1, keepdim=True)
-    return (1 - floor) * scores.masked_fill(~is_open, -torch.inf).softmax(dim=-1) + floor * alike
-
-
-def expected_quantiles(weights: Tensor, known: KnownTasks, prior: Tensor) -> Tensor:
-    """(..., C) means of utilities under attention (..., M), drawn to the median by `prior`.
-
-    What few or unlike tasks have tried is drawn more, for less attention falls on it.
-    """
-    return weights @ known.quantiles / (weights @ known.is_tried + prior)
-
-
-def learn_metric(known: KnownTasks, floor: float, rng: np.random.Generator) -> Metric:
-    """The metric that predicts held-out tasks' utilities best; zeros if none beats no metric.
-
-    The loss is the squared error of quantiles: it learns from all candidates, where a ranking loss
-    learns from the few at the top, and in planted tasks it gave the better first proposals.
-    """
-    n_tasks, n_columns = known.columns.shape
-    # of the size at which squared distances between standard normal descriptions are about 2
-    start = known.columns.new_ones(n_columns) / max(n_columns, 1) ** 0.5
-    if n_tasks < _FEWEST_TASKS or not bool(known.columns.any()):
-        return Metric((start * 0).diag(), start.new_tensor(_FIRST_PRIOR))
-    episodes = Episodes(known, floor, rng.permutation(n_tasks) % min(n_tasks, _N_FOLDS))
-    # no gradient moves a projection of zeros: only the prior is learned
-    nothing, without = episodes.descend(start * 0, _RATE_OF_COLUMNS)
-    found = [episodes.descend(start, _RATE_OF_COLUMNS)]
-    if n_columns <= _MOST_ROTATED:
-        found.append(episodes.descend(start.diag(), _RATE_OF_ROTATION))
-    best, losses = min(found, key=lambda one: float(one[1].mean()))
-    gains = without - losses
-    return best if gains.mean() > _SURE * gains.std() / n_tasks**0.5 else nothing
-
-
-class Episodes:
-    """Leave-one-task-out episodes within each fold's training tasks, all folds side by side."""
-
-    def __init__(self, known: KnownTasks, floor: float, folds: NDArray[np.int64]) -> None:
-        self.known, self.floor = known, floor
-        self.folds = torch.as_tensor(folds)
-        every = torch.arange(int(folds.max()) + 2)  # the last fold holds nothing out
-        self.is_trained = self.folds != every[:, None]
-        others = ~torch.eye(len(folds), dtype=torch.bool)
-        self.is_open = self.is_trained[:, None, :] & others
-        self.n_tried = known.is_tried.sum(dim=1).clamp(min=1)
-
-    def stacked(self, start: Tensor) -> tuple[Tensor, Tensor]:
-        """A projection (F, D) or (F, D, D) and the log of a prior (F, 1, 1) for each fold."""
-        n_folds = len(self.is_trained)
-        prior = start.new_full((n_folds, 1, 1), _FIRST_PRIOR).log()
-        return start.expand(n_folds, *start.shape).clone(), prior
-
-    def losses(self, projection: Tensor, log_prior: Tensor) -> Tensor:
-        """(F, M) mean squared errors of each task's utilities, from the fold's other tasks."""
-        columns = self.known.columns
-        is_diagonal = projection.ndim == 2
-        rows = columns * projection[:, None] if is_diagonal else columns @ projection.mT
-        weights = floored_attention(euclidean_scores(rows, rows), self.is_open, self.floor)
-        expected = expected_quantiles(weights, self.known, log_prior.exp())
-        errors = (expected - self.known.quantiles).square() * self.known.is_tried
-        return errors.sum(dim=2) / self.n_tried
-
-    def descend(self, start: Tensor, rate: float) -> tuple[Metric, Tensor]:
-        """The last fold's metric at the step where the other folds' held-out losses are least.
-
-        Beside it those losses (M,). Adam steps each number by itself, so no fold touches another.
-        """
-        projection, log_prior = (one.requires_grad_() for one in self.stacked(start))
-        optimiser = torch.optim.Adam([projection, log_prior], rate)
-        tasks = torch.arange(len(self.folds))
-        best_step, least, kept = 0, torch.full((1,), torch.inf), (projection, log_prior)
-        for step in range(_N_STEPS):
-            losses = self.losses(projection, log_prior)
-            held_out = losses.detach()[self.folds, tasks]
-            if held_out.mean() < least.mean():
-                best_step, least = step, held_out
-                kept = projection.detach().clone(), log_prior.detach().clone()
-            if step - best_step >= _N_PATIENT:
-                break
-            trained = (losses * self.is_trained).sum(dim=1) / self.is_trained.sum(dim=1)
-            optimiser.zero_grad()
-            torch.autograd.backward(trained.sum())
-            optimiser.step()
-        last, prior = kept[0][-1], kept[1][-1, 0, 0].exp()
-        return Metric(last.diag() if last.ndim == 1 else last, prior), least
-
-
 class TaskEncoder(nn.Module):
     """A task's rows as one vector, for tasks without a description.
 
@@ -305,7 +207,7 @@ class TaskEncoder(nn.Module):
         self, n_inputs: int, n_targets: int = 0, *, n_dimensions: int = 32, seed: int = 0
     ) -> None:
         super().__init__()
-        self.n_targets = n_targets
+        self.n_inputs, self.n_targets, self.n_dimensions = n_inputs, n_targets, n_dimensions
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.rows = _two_layers(n_inputs + n_targets, n_dimensions)
@@ -322,6 +224,23 @@ class TaskEncoder(nn.Module):
         means = is_of_class.mT @ self.rows(inputs) / n_rows.clamp(min=1)
         is_there = (n_rows > 0).to(inputs.dtype)
         return torch.sum(self.sets(means) * is_there, dim=1) / is_there.sum(dim=1)
+
+    def facts(self) -> dict[str, object]:
+        """The options that make room for this state, as JSON."""
+        return {
+            "n_inputs": self.n_inputs,
+            "n_targets": self.n_targets,
+            "n_dimensions": self.n_dimensions,
+        }
+
+    def save(self, folder: Path | str) -> None:
+        """Write it into `folder`, which is made if need be: safetensors and JSON."""
+        save_module(folder, self, self.facts())
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """What `save` wrote, executing nothing; raises `MetaLearningError` if it cannot be."""
+        return load_module(folder, cls)
 
     def loss(self, batch: TaskBatch) -> Tensor:
         """Cross-entropy () of telling by its query rows which of the batch's tasks a task is."""

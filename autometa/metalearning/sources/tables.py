@@ -8,29 +8,30 @@ Axes: T tasks, N rows, D columns after encoding, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
 from autometa.errors import MetaLearningError
-from autometa.metalearning._tasks import Examples, TaskBatch
-from autometa.tables._base import Features
-from autometa.tables.features import FeatureEncoder
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
+from autometa.metalearning.sources.table_encoding import TableEncoder
 from autometa.tables.table import Table
-
-_MOST_LEVELS = 12  # of a category that get a column of their own: the most frequent ones
-_CLIP = 3.0  # standard deviations of the normal that ranks are mapped to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FewShotTable:
-    """A classification table in numbers: inputs (M, D) float32, labels (M,) of K classes."""
+    """A classification table in numbers: inputs (M, D) float32, labels (M,) of K classes.
+
+    `encoder` made the inputs; None for inputs of one's own.
+    """
 
     name: str
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
+    encoder: TableEncoder | None = None
 
     @property
     def n_classes(self) -> int:
@@ -39,26 +40,33 @@ class FewShotTable:
 
     def take(self, rows: NDArray[np.integer]) -> FewShotTable:
         """The table of some of the rows."""
-        return FewShotTable(self.name, self.inputs[rows], self.labels[rows])
+        return replace(self, inputs=self.inputs[rows], labels=self.labels[rows])
+
+    def transform(self, rows: Table | pl.DataFrame) -> NDArray[np.float32]:
+        """(N, D) inputs of other rows, new ones too, as this table's own were made.
+
+        Raises `TableError` if they are no rows of the same table.
+        """
+        if self.encoder is None:
+            raise MetaLearningError(
+                f"table {self.name!r} was made without an encoder: make it by `few_shot_table`, "
+                "or encode its new rows as you did its inputs"
+            )
+        return self.encoder.transform(rows)
 
 
 def few_shot_table(table: Table, *, seed: int = 0) -> FewShotTable:
     """Encode a classification table; its target is looked at for the labels alone.
 
-    Numbers are mapped to normal scores of their ranks, 0 where missing; a category's most frequent
-    levels become columns of 0 and 1. All are scaled to unit variance over the table's rows.
+    `TableEncoder` says how.
     """
     if not table.schema.target.kind.is_classification:
         raise MetaLearningError(
             f"{table.name} is a regression table: few-shot tasks need classes to draw rows of"
         )
-    kinds = {column.name: column.kind for column in table.schema.used}
-    features = FeatureEncoder.fit(table.frame, kinds, seed=seed).transform(table.frame)
-    columns = [*_number_columns(features), *_level_columns(features)]
-    if not columns:
-        raise MetaLearningError(f"{table.name} has no usable column besides its target")
-    inputs = np.column_stack(columns).astype(np.float32)
-    return FewShotTable(table.name, inputs, np.asarray(table.target, np.int64))
+    encoder = TableEncoder.fit(table, seed)
+    labels = np.asarray(table.target, np.int64)
+    return FewShotTable(table.name, encoder.transform(table), labels, encoder)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,11 +117,15 @@ class FewShotTables:
         tasks = [
             self._task(table, rows_of, n_ways, n_shots, n_columns, rng) for _ in range(n_tasks)
         ]
-        n_queries = min(len(task[1].targets) for task in tasks)
-        supports = [task[0] for task in tasks]
-        queries = [Examples(*(one[:n_queries] for one in task[1])) for task in tasks]
-        names = (f"of table {table.name}",) * n_tasks
-        return TaskBatch(_stacked(supports), _stacked(queries), names)
+        n_queries = min(len(query.targets) for _, query in tasks)
+        name = f"of table {table.name}"
+        [batch] = stack_tasks(
+            [
+                Task(support, Examples(*(one[:n_queries] for one in query)), name)
+                for support, query in tasks
+            ]
+        )
+        return batch
 
     def _task(
         self,
@@ -141,49 +153,3 @@ class FewShotTables:
 
 def _examples(inputs: NDArray[np.float32], targets: NDArray[np.integer]) -> Examples:
     return Examples(torch.from_numpy(inputs), torch.from_numpy(targets.astype(np.int64)))
-
-
-def _stacked(examples: Sequence[Examples]) -> Examples:
-    inputs = torch.stack([one.inputs for one in examples])
-    return Examples(inputs, torch.stack([one.targets for one in examples]))
-
-
-def _number_columns(features: Features) -> list[NDArray[np.float64]]:
-    """Normal scores of ranks, ties at their mean rank; columns that never vary are left out."""
-    columns: list[NDArray[np.float64]] = []
-    for values in features.numbers.T:
-        is_there = np.isfinite(values)
-        distinct, places, counts = np.unique(
-            values[is_there], return_inverse=True, return_counts=True
-        )
-        if len(distinct) < 2:
-            continue
-        ends = np.cumsum(counts)
-        quantiles = (ends - counts / 2) / ends[-1]
-        scores = torch.special.ndtri(torch.from_numpy(quantiles)).clamp(-_CLIP, _CLIP).numpy()
-        column = np.zeros(len(values))
-        column[is_there] = scores[places]
-        columns.append(_scaled(column))
-    return columns
-
-
-def _level_columns(features: Features) -> list[NDArray[np.float64]]:
-    """0 or 1 for each frequent level, scaled; of a column of two levels one is enough."""
-    columns: list[NDArray[np.float64]] = []
-    for codes in features.codes.T:
-        counts = np.bincount(codes)
-        levels = np.argsort(-counts, kind="stable")[:_MOST_LEVELS]
-        levels = levels[counts[levels] > 0]
-        if len(levels) == 2:
-            levels = levels[1:]
-        elif len(levels) < 2:
-            continue
-        columns += [_scaled((codes == level).astype(np.float64)) for level in levels]
-    return columns
-
-
-def _scaled(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centred, of unit variance, and clipped: a rare level must not outweigh all else."""
-    spread = float(column.std())
-    scaled = (column - column.mean()) / max(spread, 1e-12)
-    return np.asarray(np.clip(scaled, -_CLIP, _CLIP), np.float64)

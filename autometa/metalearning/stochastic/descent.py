@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -57,15 +56,14 @@ class Layout:
 class Step(NamedTuple):
     """One step: values (T, D) before and after it, and what lies between.
 
-    `gradient` (T, D) is that of the mini-batch; `mean_before` and `mean` (T, D) are the moving
-    means of gradients without it and with it; `losses` (T,) are the mini-batch's before the step.
+    `direction_before` and `direction` (T, D) are the sums of gradients, weighted by momentum,
+    without the mini-batch's and with it; `losses` (T,) are the mini-batch's before the step.
     """
 
     number: int
     before: Tensor
-    gradient: Tensor
-    mean_before: Tensor
-    mean: Tensor
+    direction_before: Tensor
+    direction: Tensor
     after: Tensor
     losses: Tensor
 
@@ -115,21 +113,19 @@ class MiniBatchDescent:
     def steps(self, part: Part, order: Tensor, plan: Plan) -> Iterator[Step]:
         """The inner loop from the module's values, on the rows `order` (T, S, B) of each step.
 
-        The moving mean is m <- momentum m + (1 - momentum) gradient, so that a momentum does not
-        change how far a rate goes: rate (1 - momentum) is the rate of torch's SGD. It begins at 0.
+        As torch's SGD: the direction is momentum times the last one, plus the gradient.
         A plan is the same for all tasks, or has one for each of them, stacked.
         """
         values = self.start(part)
-        mean = torch.zeros_like(values)
+        direction = torch.zeros_like(values)
         momentum, decay = plan.momentum[..., None], plan.decay[..., None]
         for index, examples in enumerate(mini_batches(part.tasks.support, order)):
-            before, mean_before = values, mean
+            before, direction_before = values, direction
             gradient, losses = self.gradients(part, values, examples)
-            gradient = self._clipped(gradient)
-            mean = gradient + momentum * (mean - gradient)
+            direction = momentum * direction + self._clipped(gradient)
             rates = plan.rates[..., index, self.owners]
-            values = values - rates * (mean + decay * values)
-            yield Step(index, before, gradient, mean_before, mean, values, losses)
+            values = values - rates * (direction + decay * values)
+            yield Step(index, before, direction_before, direction, values, losses)
 
     def end(self, part: Part, order: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
         """Values (T, D) after the last step, and the losses (T, S) before each."""
@@ -157,17 +153,6 @@ class MiniBatchDescent:
         """(N, O) of one task's values (D,); what is not adapted is constant."""
         fixed = {name: one.detach() for name, one in self.module.named_parameters()}
         return outputs_of(self.module, inputs, {**fixed, **self.layout.split(values)})
-
-
-def row_orders(n_tasks: int, n_rows: int, n_rows_read: int, rng: np.random.Generator) -> Tensor:
-    """(T, n_rows_read) rows to read: all of a task's in a random order, then all in another.
-
-    A mini-batch may begin in one order and end in the next: each row is read as often as any
-    other, and however many rows a mini-batch has they are the same ones one after the other.
-    """
-    n_rounds = -(-n_rows_read // n_rows)
-    rounds = [rng.random((n_tasks, n_rows)).argsort(axis=1) for _ in range(n_rounds)]
-    return torch.from_numpy(np.concatenate(rounds, axis=1)[:, :n_rows_read])
 
 
 def in_batches(orders: Tensor, size: int) -> Tensor:

@@ -23,12 +23,11 @@ from torch import Tensor
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import require_finite
-from autometa.metalearning._running import Part, add_gradients
+from autometa.metalearning._running import Part, add_gradients, row_orders
 from autometa.metalearning._tasks import Examples, TaskBatch
 from autometa.metalearning.stochastic.descent import (
     MiniBatchDescent,
     in_batches,
-    row_orders,
     together,
 )
 from autometa.metalearning.stochastic.settings import Plan, Raw, join_raw, split_raw

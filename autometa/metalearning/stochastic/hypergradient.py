@@ -11,8 +11,8 @@
 Without curvature nothing is forgotten: a step counts as if all that came after it had not mended
 it. That is exact where the loss is linear, and tells rightly whether the last steps, which little
 comes after, were too long for their noise; but it overrates the first steps of a long loop. So a
-discount forgets a share at each step: Donini et al., "MARTHE: Scheduling the Learning Rate via
-Online Hypergradients" (2020), equation 7.
+discount forgets a share at each step, as in Donini et al., "MARTHE: Scheduling the Learning Rate
+via Online Hypergradients" (2020).
 
 Axes: T tasks, S inner steps, K knots of the schedule, P tensors, D numbers in all of them.
 """
@@ -28,13 +28,12 @@ from torch import Tensor
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._base import require_finite
-from autometa.metalearning._running import Part, TaskTrace, add_gradients
+from autometa.metalearning._running import Part, TaskTrace, add_gradients, row_orders
 from autometa.metalearning._tasks import TaskBatch
 from autometa.metalearning.stochastic.descent import (
     MiniBatchDescent,
     Step,
     in_batches,
-    row_orders,
 )
 from autometa.metalearning.stochastic.settings import Plan
 
@@ -43,13 +42,13 @@ class Sensitivities(NamedTuple):
     """How values (T, D) move with the settings, gradients held constant.
 
     `knots` (T, K, D): with the unbounded rate of a number's own tensor at each knot. `momentum`
-    and `decay` (T, D); `mean` (T, D) is how the moving mean of gradients moves with momentum.
+    and `decay` (T, D); `direction` (T, D) is how the sum of gradients moves with momentum.
     """
 
     knots: Tensor
     momentum: Tensor
     decay: Tensor
-    mean: Tensor
+    direction: Tensor
 
     @classmethod
     def none(cls, values: Tensor, n_knots: int) -> Sensitivities:
@@ -62,13 +61,13 @@ class Sensitivities(NamedTuple):
         rates = plan.rates[step.number][owners]
         slopes = plan.slopes[step.number][owners]
         kept = discount * (1 - rates * plan.decay)
-        move = step.mean + plan.decay * step.before
-        mean = plan.momentum * self.mean + step.mean_before - step.gradient
+        move = step.direction + plan.decay * step.before
+        direction = plan.momentum * self.direction + step.direction_before
         return Sensitivities(
             kept * self.knots - plan.weights[step.number][:, None] * (slopes * move)[:, None],
-            kept * self.momentum - rates * mean,
+            kept * self.momentum - rates * direction,
             kept * self.decay - rates * step.before,
-            mean,
+            direction,
         )
 
 
@@ -98,7 +97,7 @@ class FirstOrder:
         rng: np.random.Generator,
     ) -> Tensor:
         """Add the meta-gradient; query losses (T,)."""
-        parameters = _reachable(descent)
+        parameters = list(descent.settings.parameters())
         orders = _orders(descent, batch, n_rows_read, rng)
         with torch.no_grad():
             plan = descent.settings.plan(orders.shape[1])
@@ -143,7 +142,7 @@ class Unrolled:
         rng: np.random.Generator,
     ) -> Tensor:
         """Add the meta-gradient; query losses (T,)."""
-        parameters = _reachable(descent)
+        parameters = list(descent.settings.parameters())
         orders = _orders(descent, batch, n_rows_read, rng)
 
         def trace_of(part: Part) -> TaskTrace:
@@ -154,16 +153,6 @@ class Unrolled:
             return TaskTrace(losses, seen, losses)
 
         return descent.runner.backward(trace_of, batch, parameters, share).query
-
-
-def _reachable(descent: MiniBatchDescent) -> list[Tensor]:
-    """What is learned; raises `MetaLearningError` if no gradient reaches it."""
-    learned = descent.settings.options.learned
-    if set(learned) == {"batch_size"}:
-        raise MetaLearningError(
-            "the batch size has no gradient: learn it by Evolution, or learn the rates as well"
-        )
-    return list(descent.settings.parameters())
 
 
 def _orders(

@@ -12,51 +12,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from autometa.errors import MetaLearningError
+from autometa.metalearning.bounds import (
+    HIGHEST_DECAY,
+    LARGEST_MOMENTUM,
+    LOWEST_DECAY,
+    between,
+    inverse_sigmoid,
+    raw_between,
+    slope_between,
+)
 
 Setting = Literal["rates", "schedule", "momentum", "decay", "batch_size"]
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
 # unbounded numbers behind the settings that are learned, by setting
 Raw = Mapping[str, Tensor]
-_LARGEST_MOMENTUM = 0.99
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What is learned between bounds: log value = log low + (log high - log low) sigmoid(raw)."""
-
-    low: float
-    high: float
-
-    def value(self, raw: Tensor) -> Tensor:
-        """The value that stands for an unbounded number."""
-        return torch.exp(math.log(self.low) + self._width * torch.sigmoid(raw))
-
-    def slope(self, raw: Tensor) -> Tensor:
-        """The derivative of `value`."""
-        share = torch.sigmoid(raw)
-        return self.value(raw) * self._width * share * (1 - share)
-
-    def raw(self, value: float) -> float:
-        """The unbounded number of a value; raises `MetaLearningError` unless it lies between."""
-        if not self.low < value < self.high:
-            raise MetaLearningError(
-                f"{value} must lie between {self.low} and {self.high} to be learned: change it, "
-                "or its bounds, or learn it not"
-            )
-        return _inverse_sigmoid(math.log(value / self.low) / self._width)
-
-    @property
-    def _width(self) -> float:
-        return math.log(self.high / self.low)
-
-
-_DECAYS = Bounds(1e-6, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +40,11 @@ class StochasticOptions:
     """What of mini-batch gradient descent is learned, from where, and within which bounds.
 
     Rates lie between `low` and `high`, one for each tensor; `n_knots` make the schedule, which
-    starts flat. Momentum is the share of the moving mean of gradients that a step keeps; decay is
-    relative to the rate (Loshchilov & Hutter, 2019). The batch size is learned between 1 and
-    `largest_batch` rows, which should be no more than tasks have. `clip` bounds the norm of a
-    step's gradient over all tensors. What is not `learned` stays as it is.
+    starts flat. Momentum is that of torch's SGD: a step is up to 1 / (1 - momentum) times as long
+    as without. Decay is relative to the rate (Loshchilov & Hutter, 2019). The batch size, which
+    evolution alone can learn, lies between 1 and `largest_batch` rows, which should be no more
+    than tasks have. `clip` bounds the norm of a step's gradient over all tensors. What is not
+    `learned` stays as it is.
     """
 
     rate: float = 0.01
@@ -79,50 +56,73 @@ class StochasticOptions:
     batch_size: int = 8
     largest_batch: int = 64
     clip: float | None = None
-    learned: tuple[Setting, ...] = get_args(Setting)
+    learned: tuple[Setting, ...] = ("rates", "schedule", "momentum", "decay")
 
     def __post_init__(self) -> None:
         """Refuse settings with which no step can be made or nothing learned."""
-        unknown = set(self.learned) - set(get_args(Setting))
-        if unknown or not self.learned:
+        if isinstance(self.learned, str) or not self.learned or set(self.learned) - set(SETTINGS):
             raise MetaLearningError(
-                f"what is learned is some of {', '.join(get_args(Setting))}, not {self.learned}"
+                f"what is learned is some of {', '.join(SETTINGS)}, not {self.learned!r}: give a "
+                "tuple"
             )
-        if not 0 <= self.momentum < _LARGEST_MOMENTUM or self.decay < 0 or self.batch_size < 1:
+        if not 0 < self.low < self.rate < self.high < math.inf:
             raise MetaLearningError(
-                f"mini-batch descent needs 0 <= momentum < {_LARGEST_MOMENTUM}, decay >= 0 and "
-                f"batch_size >= 1, but has momentum={self.momentum}, decay={self.decay}, "
-                f"batch_size={self.batch_size}"
+                f"the rate {self.rate} must lie between its bounds {self.low} and {self.high}, "
+                "which are above 0: change rate, low or high"
             )
         if self.n_knots < 2:
             raise MetaLearningError(f"a schedule has two knots or more, not {self.n_knots}")
-        if "momentum" in self.learned and self.momentum == 0:
+        if self.clip is not None and not self.clip > 0:
+            raise MetaLearningError(f"gradients cannot be clipped to a norm of {self.clip}")
+        self._require_momentum_and_decay()
+        self._require_batch_size()
+
+    def _require_momentum_and_decay(self) -> None:
+        is_learned = "momentum" in self.learned
+        if not 0 <= self.momentum < LARGEST_MOMENTUM or (is_learned and self.momentum == 0):
+            least = "above 0, to be learned," if is_learned else "at least 0"
             raise MetaLearningError(
-                "a momentum that is learned starts above 0: give 0.1, or learn it not"
+                f"momentum is {least} and below {LARGEST_MOMENTUM}, not {self.momentum}: change "
+                "it, or leave it out of `learned`"
+            )
+        is_learned = "decay" in self.learned
+        if not 0 <= self.decay < math.inf or (
+            is_learned and not LOWEST_DECAY < self.decay < HIGHEST_DECAY
+        ):
+            bounds = f"between {LOWEST_DECAY} and {HIGHEST_DECAY}, to be learned"
+            raise MetaLearningError(
+                f"the decay is {bounds if is_learned else 'at least 0'}, not {self.decay}: change "
+                "it, or leave it out of `learned`"
             )
 
-    @property
-    def rates(self) -> Bounds:
-        """Of the rates."""
-        return Bounds(self.low, self.high)
-
-    @property
-    def batch_sizes(self) -> Bounds:
-        """Of the batch size."""
-        return Bounds(1, self.largest_batch)
+    def _require_batch_size(self) -> None:
+        if self.batch_size < 1:
+            raise MetaLearningError(f"a mini-batch has at least one row, not {self.batch_size}")
+        if "batch_size" in self.learned and not self.batch_size <= self.largest_batch >= 2:
+            raise MetaLearningError(
+                f"the batch size {self.batch_size} must lie between 1 and "
+                f"largest_batch={self.largest_batch}, which is 2 or more, to be learned"
+            )
 
     def facts(self) -> dict[str, object]:
         """Itself as JSON, for `stochastic_options`."""
         return {**asdict(self), "learned": list(self.learned)}
 
 
-def stochastic_options(options: StochasticOptions | Mapping[str, object]) -> StochasticOptions:
-    """Options, or the facts of options, as options."""
+def stochastic_options(options: StochasticOptions | Mapping[str, Any]) -> StochasticOptions:
+    """Options, or options by name, of which some may be left out."""
     if isinstance(options, StochasticOptions):
         return options
-    facts = dict(options)
-    learned = tuple(cast(list[Setting], facts.pop("learned")))
-    return StochasticOptions(**cast(dict[str, float], facts), learned=learned)  # type: ignore[arg-type]  # JSON
+    known = [field.name for field in fields(StochasticOptions)]
+    if unknown := set(options) - set(known):
+        raise MetaLearningError(
+            f"options {', '.join(sorted(unknown))} are unknown: choose among {', '.join(known)}"
+        )
+    found = dict(options)
+    if "learned" in found:
+        learned = found["learned"]
+        found["learned"] = (learned,) if isinstance(learned, str) else tuple(learned)
+    return StochasticOptions(**found)
 
 
 class Plan(NamedTuple):
@@ -151,16 +151,17 @@ class LearnedSettings(nn.Module):
     def __init__(self, options: StochasticOptions, n_tensors: int, like: Tensor) -> None:
         super().__init__()
         self.options = options
-        rate = options.rates.raw(options.rate)
+        rate = raw_between(options.rate, options.low, options.high)
         self.register_buffer("start", like.new_full((n_tensors,), rate), persistent=False)
         starts: dict[str, Tensor] = {"rates": self.start.clone()}
         # the first knot stays at 0, for a shift of all knots is a shift of all rates
         starts["schedule"] = like.new_zeros(options.n_knots - 1)
         if "momentum" in options.learned:
-            raw = _inverse_sigmoid(options.momentum / _LARGEST_MOMENTUM)
+            raw = inverse_sigmoid(options.momentum / LARGEST_MOMENTUM)
             starts["momentum"] = like.new_tensor(raw)
         if "decay" in options.learned:
-            starts["decay"] = like.new_tensor(_DECAYS.raw(options.decay))
+            raw = raw_between(options.decay, LOWEST_DECAY, HIGHEST_DECAY)
+            starts["decay"] = like.new_tensor(raw)
         if "batch_size" in options.learned:
             starts["batch_size"] = like.new_tensor(_raw_size(options))
         self.raw = nn.ParameterDict({name: starts[name] for name in options.learned})
@@ -173,16 +174,18 @@ class LearnedSettings(nn.Module):
         return rates[:, None] + torch.cat([schedule.new_zeros(1), schedule])
 
     def momentum(self, raw: Raw | None = None) -> Tensor:
-        """() the share of the moving mean of gradients that a step keeps."""
+        """() the share of the last step's direction that a step adds to its gradient."""
         found = self._found(raw).get("momentum")
         if found is None:
             return self.start.new_tensor(self.options.momentum)
-        return _LARGEST_MOMENTUM * torch.sigmoid(found)
+        return LARGEST_MOMENTUM * torch.sigmoid(found)
 
     def decay(self, raw: Raw | None = None) -> Tensor:
         """() the weight decay, relative to the rate."""
         found = self._found(raw).get("decay")
-        return self.start.new_tensor(self.options.decay) if found is None else _DECAYS.value(found)
+        if found is None:
+            return self.start.new_tensor(self.options.decay)
+        return between(found, LOWEST_DECAY, HIGHEST_DECAY)
 
     def batch_size(self, raw: Raw | None = None) -> int:
         """Rows of a mini-batch: the nearest power of two, if it is learned.
@@ -193,7 +196,7 @@ class LearnedSettings(nn.Module):
         found = self._found(raw).get("batch_size")
         if found is None:
             return self.options.batch_size
-        size = float(self.options.batch_sizes.value(found.detach()))
+        size = float(between(found.detach(), 1, self.options.largest_batch))
         return min(int(2 ** round(math.log2(size))), self.options.largest_batch)
 
     def plan(self, n_steps: int, raw: Raw | None = None) -> Plan:
@@ -203,8 +206,8 @@ class LearnedSettings(nn.Module):
         places = torch.arange(n_knots).to(self.start)
         weights = (1 - (share[:, None] * (n_knots - 1) - places).abs()).clamp(min=0)
         unbounded = weights @ self.knots(raw).T
-        bounds = self.options.rates
-        rates, slopes = bounds.value(unbounded), bounds.slope(unbounded)
+        bounds = self.options.low, self.options.high
+        rates, slopes = between(unbounded, *bounds), slope_between(unbounded, *bounds)
         return Plan(rates, slopes, weights, self.momentum(raw), self.decay(raw))
 
     def _found(self, raw: Raw | None) -> Raw:
@@ -225,16 +228,6 @@ def split_raw(vector: Tensor, like: Raw) -> dict[str, Tensor]:
 
 def _raw_size(options: StochasticOptions) -> float:
     """As it is at the bounds themselves, where the unbounded number would be infinite."""
-    bounds = options.batch_sizes
-    if not 1 <= options.batch_size <= options.largest_batch or options.largest_batch < 2:
-        raise MetaLearningError(
-            f"the batch size {options.batch_size} must lie between 1 and "
-            f"largest_batch={options.largest_batch}, which is 2 or more, to be learned"
-        )
     edge = 0.05
-    share = math.log(options.batch_size) / math.log(bounds.high)
-    return _inverse_sigmoid(min(max(share, edge), 1 - edge))
-
-
-def _inverse_sigmoid(share: float) -> float:
-    return math.log(share / (1 - share))
+    share = math.log(options.batch_size) / math.log(options.largest_batch)
+    return inverse_sigmoid(min(max(share, edge), 1 - edge))

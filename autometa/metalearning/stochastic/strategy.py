@@ -12,8 +12,7 @@ Axes: T tasks, N rows of a support or query set, S inner steps, O outputs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,20 +26,21 @@ from autometa.metalearning._base import (
     LossFunction,
     MetaLearner,
     MetaLosses,
+    adapted_tensors,
+    explaining,
     loss_by_targets,
     outputs_of,
+    prefixes,
+    require_classes,
     require_finite,
+    require_logits,
     require_query,
+    require_scalar_loss,
     require_usable,
 )
-from autometa.metalearning._running import Part, TaskRunner, alone
+from autometa.metalearning._running import Part, TaskRunner, alone, row_orders, seeded
 from autometa.metalearning._tasks import Task, TaskBatch
-from autometa.metalearning.stochastic.descent import (
-    Layout,
-    MiniBatchDescent,
-    in_batches,
-    row_orders,
-)
+from autometa.metalearning.stochastic.descent import Layout, MiniBatchDescent, in_batches
 from autometa.metalearning.stochastic.evolution import Evolution
 from autometa.metalearning.stochastic.hypergradient import FirstOrder, Unrolled
 from autometa.metalearning.stochastic.settings import (
@@ -65,8 +65,10 @@ class StochasticStrategy(MetaLearner):
     one): its steps are as many as its mini-batches come to. `by` is where meta-gradients come
     from, and may be changed between two meta-trainings: `Unrolled` is exact, for short loops;
     `FirstOrder` is quick and lean at any length, and biased where loops are long; `Evolution` is
-    slow, but goes by what loops really come to, and it alone learns the batch size. `seed` is for
-    the order of rows where none is given: each adaptation to a task then comes out the same.
+    slow, but goes by what loops really come to, and it alone learns the batch size. `adapted` are
+    beginnings of the names of those parameters that the inner loop may change, such as "head".
+    `seed` is for the order of rows where none is given: each adaptation to a task then comes out
+    the same.
     """
 
     owners: Tensor
@@ -78,7 +80,7 @@ class StochasticStrategy(MetaLearner):
         *,
         n_rows_read: int | Sequence[int] = 500,
         by: MetaGradient | Mapping[str, Any] | None = None,
-        adapted: Sequence[str] = ("",),
+        adapted: str | Sequence[str] = ("",),
         seed: int = 0,
         loss: LossFunction = loss_by_targets,
         max_together: int | None = None,
@@ -86,8 +88,8 @@ class StochasticStrategy(MetaLearner):
         super().__init__()
         require_usable(module)
         self.module = module
-        self.adapted = tuple(adapted)
-        inner = _adapted_tensors(module, self.adapted)
+        self.adapted = prefixes(adapted)
+        inner = _alike(adapted_tensors(module, self.adapted))
         self._layout = Layout(tuple(inner), tuple(one.shape for one in inner.values()))
         first = next(iter(inner.values())).detach()
         self.register_buffer("owners", self._layout.owners().to(first.device), persistent=False)
@@ -96,10 +98,26 @@ class StochasticStrategy(MetaLearner):
         self.row_choices = (n_rows_read,) if isinstance(n_rows_read, int) else tuple(n_rows_read)
         if not self.row_choices or min(self.row_choices) < 1:
             raise MetaLearningError(f"the inner loop reads at least one row, not {n_rows_read}")
+        if seed < 0:
+            raise MetaLearningError(f"a seed is 0 or more, not {seed}")
         self.by = _meta_gradient(by)
         self.seed = seed
         self.loss = loss
         self.runner = TaskRunner(max_together)
+
+    @property
+    def by(self) -> MetaGradient:
+        """Where meta-gradients come from."""
+        return self._by
+
+    @by.setter
+    def by(self, by: MetaGradient) -> None:
+        if "batch_size" in self.settings.options.learned and not isinstance(by, Evolution):
+            raise MetaLearningError(
+                "the batch size has no gradient: learn it by Evolution, or leave it out of "
+                "`learned`"
+            )
+        self._by = by
 
     @property
     def batch_size(self) -> int:
@@ -108,8 +126,12 @@ class StochasticStrategy(MetaLearner):
 
     @property
     def n_inner_steps(self) -> int:
-        """The steps that the largest number of rows comes to, at the batch size as it is."""
+        """The steps that the largest number of rows comes to, where tasks fill a mini-batch."""
         return max(max(self.row_choices) // self.batch_size, 1)
+
+    def n_steps_for(self, batch: TaskBatch) -> int:
+        """The steps that the largest number of rows comes to on tasks of this size."""
+        return max(max(self.row_choices) // self._descent.size_for(batch), 1)
 
     def plan(self, n_steps: int | None = None) -> Plan:
         """Rates, momentum and decay of each step of a run."""
@@ -130,7 +152,7 @@ class StochasticStrategy(MetaLearner):
 
         Each number is a run of its own, for the schedule is over the share of steps done.
         """
-        descent = self._descent
+        descent, batch = self._descent, batch.to(self.device)
         runs = {n_steps: self._run(batch, n_steps) for n_steps in steps}
 
         def outputs(part: Part) -> Tensor:
@@ -140,7 +162,7 @@ class StochasticStrategy(MetaLearner):
                 found[n_steps] = descent.outputs(part, values)
             return torch.stack([found[n_steps] for n_steps in steps], dim=1)
 
-        with self._seeded():
+        with seeded(self.device, self.seed):
             return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
@@ -149,11 +171,10 @@ class StochasticStrategy(MetaLearner):
         Its losses are those of the mini-batch before each step, and of all support rows at the
         end. None takes as many steps as the largest number of rows comes to.
         """
-        descent, part = self._descent, alone(task)
-        if n_steps is None:
-            n_steps = max(max(self.row_choices) // descent.size_for(part.tasks), 1)
+        descent, part = self._descent, alone(task.to(self.device))
+        n_steps = self.n_steps_for(part.tasks) if n_steps is None else n_steps
         order, plan = self._run(part.tasks, n_steps)
-        with torch.no_grad(), self._seeded():
+        with torch.no_grad(), seeded(self.device, self.seed), explaining(self.module, part.tasks):
             values, seen = descent.end(part, order[None], plan)
             last = descent.losses(part, values, part.tasks.support)
             losses = torch.cat([seen, last[:, None]], dim=1)
@@ -163,6 +184,13 @@ class StochasticStrategy(MetaLearner):
         module.load_state_dict(self._layout.split(values[0]), strict=False)
         rates = self.rates(-1, max(n_steps, 1))
         return Adaptation(module, rates, tuple(losses[0].tolist()))
+
+    def walk(self, task: Task, n_steps: int) -> Iterator[dict[str, Tensor]]:
+        """What is adapted, after each step of a run of `n_steps`; walk it without gradients."""
+        part = alone(task.to(self.device))
+        order, plan = self._run(part.tasks, n_steps)
+        for step in self._descent.steps(part, order[None], plan):
+            yield self._layout.split(step.after[0])
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner around its module, as JSON."""
@@ -178,9 +206,13 @@ class StochasticStrategy(MetaLearner):
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
         require_usable(self.module)
         require_query(batch)
-        with torch.no_grad():
-            support = batch.task(0).support
-            self.loss(outputs_of(self.module, support.inputs, {}), support.targets)
+        require_classes(batch)
+        support = batch.task(0).support
+        with torch.no_grad(), explaining(self.module, batch):
+            outputs = outputs_of(self.module, support.inputs, {})
+            if self.loss is loss_by_targets:
+                require_logits(outputs, batch)
+            require_scalar_loss(self.loss(outputs, support.targets))
 
     @property
     def _descent(self) -> MiniBatchDescent:
@@ -190,43 +222,41 @@ class StochasticStrategy(MetaLearner):
 
     def _run(self, batch: TaskBatch, n_steps: int) -> tuple[Tensor, Plan]:
         """Rows (S, B) and plan of a run that is the same for every task of one size."""
+        if n_steps < 0:
+            raise MetaLearningError(
+                f"a module cannot be adapted by {n_steps} steps: give 0 or more"
+            )
         inputs, size = batch.support.inputs, self._descent.size_for(batch)
         rng = np.random.default_rng(self.seed)
         order = row_orders(1, inputs.shape[1], max(n_steps, 1) * size, rng)
         rows = in_batches(order, size)[0][:n_steps]
         return rows.to(inputs.device), self.plan(max(n_steps, 1))
 
-    @contextmanager
-    def _seeded(self) -> Generator[None]:
-        """Dropout and the like draw from torch's own generator, which is left as it was."""
-        devices = [self.owners.device] if self.owners.is_cuda else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
-            yield
 
-
-def _adapted_tensors(module: nn.Module, adapted: tuple[str, ...]) -> dict[str, Tensor]:
-    """Those that the inner loop changes; raises `MetaLearningError` if it could not."""
-    named: dict[str, Tensor] = {
-        name: one for name, one in module.named_parameters() if one.requires_grad
-    }
-    inner = {name: one for name, one in named.items() if name.startswith(adapted)}
-    if not inner:
-        raise MetaLearningError(
-            f"no parameter's name begins with any of {adapted}: choose among {', '.join(named)}"
-        )
-    kinds = {(one.dtype, one.device) for one in inner.values()}
+def _alike(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The same; raises `MetaLearningError` if they do not fit into one vector."""
+    kinds = {(one.dtype, one.device) for one in tensors.values()}
     if len(kinds) > 1:
         raise MetaLearningError(
             "the parameters differ in type or device: bring the module to one of each with .to()"
         )
-    return inner
+    return tensors
 
 
 def _meta_gradient(by: MetaGradient | Mapping[str, Any] | None) -> MetaGradient:
+    """Itself, or what its facts say; `FirstOrder` for None."""
     if by is None:
         return FirstOrder()
     if not isinstance(by, Mapping):
         return by
-    options = {key: value for key, value in by.items() if key != "kind"}
-    return _META_GRADIENTS[by["kind"]](**options)
+    options = dict(by)
+    kind = options.pop("kind", None)
+    if kind not in _META_GRADIENTS:
+        raise MetaLearningError(
+            f"meta-gradients of kind {kind!r} are unknown: choose among "
+            f"{', '.join(_META_GRADIENTS)}"
+        )
+    try:
+        return _META_GRADIENTS[kind](**options)
+    except TypeError as error:
+        raise MetaLearningError(f"meta-gradients by {kind} cannot be made: {error}") from error

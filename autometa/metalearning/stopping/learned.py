@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autometa.bundles import Bundle
+from autometa.bundles import Bundle, read_bundle, write_bundle
 from autometa.errors import MetaLearningError, ModelError
 from autometa.metalearning.stopping._base import Curve, Floats, Stopper
 from autometa.metalearning.stopping.familiarity import Familiarity, learn_familiarity
@@ -116,6 +117,17 @@ class LearnedStop:
     def start(self, description: Floats | None, n_steps: int) -> Stopper:
         """A stopper for the task of this description (D,), of as many numbers as fitted on."""
         return _LearnedStopper(self, description, n_steps)
+
+    def save(self, folder: Path | str) -> None:
+        """Write it into `folder`, which is made if need be: safetensors and JSON."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        write_bundle(Path(folder), Bundle(self.arrays(), self.facts()))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """What `save` wrote, executing nothing; raises `ModelError` if it cannot be read."""
+        bundle = read_bundle(Path(folder))
+        return cls.of(bundle.arrays, bundle.facts)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What was learned, as arrays by name; none before fitting."""

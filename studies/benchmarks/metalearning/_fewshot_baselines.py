@@ -27,7 +27,7 @@ _CATBOOST_ROUNDS = 200  # its own 1000 take too long here; its learning rate fol
 class Baseline:
     """`make(n_shots)` gives a classifier with `fit` and `predict`.
 
-    The slow ones see the first `most_seeds` draws of support rows of each table.
+    Slow ones see the first `most_seeds` draws of support rows of each table.
     """
 
     make: Callable[[int], Any]
@@ -102,7 +102,7 @@ BASELINES: Mapping[str, Baseline] = {
     "neighbors": Baseline(_neighbors),
     "nearest": Baseline(lambda n_shots: KNeighborsClassifier(1)),
     "class means": Baseline(lambda n_shots: _ClassMeans()),
-    "catboost": Baseline(_catboost, most_seeds=20),
+    "catboost": Baseline(_catboost),
     "lightgbm": Baseline(_lightgbm),
-    "lightgbm, leaves of one row": Baseline(_small_lightgbm, most_seeds=30),
+    "lightgbm, leaves of one row": Baseline(_small_lightgbm),
 }

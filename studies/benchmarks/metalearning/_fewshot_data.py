@@ -40,11 +40,14 @@ class Chosen:
             raise ValueError(f"families {', '.join(both)} are in training and in test")
 
 
-def choose(tables: Path, manifest: Path, n_tables: int, seed: int) -> Chosen:
+def choose(
+    tables: Path, manifest: Path, n_tables: int, seed: int, named: Sequence[str] = ()
+) -> Chosen:
     """All tables of the design half to train on, `n_tables` families of the other to test on.
 
-    Classes of too few rows are left out of a table, and tables with one class left. Raises
-    `OptionError` where nothing is left to train or to test on.
+    If tables are `named`, these are the test tables. Classes of too few rows are left out of a
+    table, and tables with one class left. Raises `OptionError` where nothing is left to train or
+    to test on.
     """
     fitting = [table for table in read_manifest(manifest) if table.kind != "regression"]
     left_out: dict[str, str] = {}
@@ -54,7 +57,9 @@ def choose(tables: Path, manifest: Path, n_tables: int, seed: int) -> Chosen:
         if table.half == "design"
         and (encoded := _encoded(table, tables, _LEAST_TO_TRAIN, left_out)) is not None
     ]
-    test = list(_one_of_each_family(fitting, tables, n_tables, seed, left_out))
+    reported = _reported(fitting, named)
+    n_tables = len(named) or n_tables
+    test = list(_one_of_each_family(reported, tables, n_tables, seed, left_out))
     if not training or not test:
         raise OptionError(
             f"of {len(fitting)} classification tables in {manifest} {len(training)} can be "
@@ -65,15 +70,27 @@ def choose(tables: Path, manifest: Path, n_tables: int, seed: int) -> Chosen:
     return Chosen(training, test, families, left_out)
 
 
+def _reported(fitting: Sequence[BenchTable], named: Sequence[str]) -> list[BenchTable]:
+    """Tables of the report half, or the named ones of them."""
+    reported = [table for table in fitting if table.half == "report"]
+    strangers = set(named) - {table.slug for table in reported}
+    if strangers:
+        raise OptionError(
+            f"--table {', '.join(sorted(strangers))}: not a classification table of the report "
+            "half; give one of a family that is not trained on"
+        )
+    return [table for table in reported if not named or table.slug in named]
+
+
 def _one_of_each_family(
-    fitting: Sequence[BenchTable],
+    reported: Sequence[BenchTable],
     tables: Path,
     n_tables: int,
     seed: int,
     left_out: dict[str, str],
 ) -> Iterator[FewShotTable]:
-    """Tables of the report half in an order drawn with `seed`."""
-    reported = sorted((t for t in fitting if t.half == "report"), key=lambda table: table.slug)
+    """Tables in an order drawn with `seed`."""
+    reported = sorted(reported, key=lambda table: table.slug)
     families: set[str] = set()
     for place in np.random.default_rng(seed).permutation(len(reported)):
         table = reported[place]

@@ -5,13 +5,11 @@ Axes: T tasks, N rows, K ways.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.optim import SGD, Optimizer
 
 from autometa.metalearning import (
     ANIL,
@@ -23,8 +21,11 @@ from autometa.metalearning import (
     Reptile,
     RidgeLearner,
     RuleOptions,
+    cosine,
+    linear,
 )
-from autometa.metalearning.training import OptimizerFactory, Schedule, adam, constant, linear
+from autometa.metalearning.training import OptimizerFactory, Schedule, adam, constant
+from autometa.studies.benchmarks.metalearning._meta_optimizers import unit_sgd
 from autometa.studies.benchmarks.metalearning._networks import Halving, conv_network
 
 Order = Literal[1, 2]
@@ -45,6 +46,9 @@ class Setting:
     halving: Halving = "stride"
 
 
+LearnerMaker = Callable[[nn.Module, Setting], MetaLearner]
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A part of training: `make` gives its meta-learner around the network.
@@ -53,7 +57,7 @@ class Phase:
     """
 
     share: float
-    make: Callable[[nn.Module, Setting], MetaLearner]
+    make: LearnerMaker
     schedule: Schedule
 
 
@@ -84,16 +88,6 @@ class Recipe:
     is_always_inductive: bool = False
 
 
-def cosine(done: float) -> float:
-    """Half a cosine from one to zero, as in MAML++, section 4."""
-    return (1 + math.cos(math.pi * done)) / 2
-
-
-def _unit_sgd(parameters: list[nn.Parameter]) -> Optimizer:
-    """With Reptile's pseudo-gradient: move all the way to where tasks end."""
-    return SGD(parameters, lr=1.0)
-
-
 def _averaging(setting: Setting) -> nn.Module:
     """MAML's network: the last block's features averaged over the image."""
     return conv_network(
@@ -117,7 +111,7 @@ def _embedding(setting: Setting) -> nn.Module:
     )
 
 
-def _maml(order: Order) -> Callable[[nn.Module, Setting], MetaLearner]:
+def _maml(order: Order) -> LearnerMaker:
     """MAML with MAML++'s rates per tensor and step.
 
     Not with its multi-step loss: with three inner steps that takes twice the time for each
@@ -133,7 +127,7 @@ def _maml(order: Order) -> Callable[[nn.Module, Setting], MetaLearner]:
     return make
 
 
-def _meta_sgd(order: Order) -> Callable[[nn.Module, Setting], MetaLearner]:
+def _meta_sgd(order: Order) -> LearnerMaker:
     def make(network: nn.Module, setting: Setting) -> MetaLearner:
         del setting
         rule = RuleOptions(_RATE, per="parameter", high=_HIGHEST_RATE)
@@ -149,7 +143,12 @@ def _anil(network: nn.Module, setting: Setting) -> MetaLearner:
 
 
 def _reptile(network: nn.Module, setting: Setting) -> MetaLearner:
-    """The flags of Reptile's own runs: openai/supervised-reptile, README."""
+    """About the flags of Reptile's own 5-shot runs (openai/supervised-reptile, README).
+
+    Its Adam is not that of these runs: theirs puts only the parameters back between tasks, so that
+    second moments live on in training, and a test task begins with them (`reptile.py`). Ours begin
+    at zero for each task, in training and at test.
+    """
     is_wide = setting.n_ways > 5
     rule = AdamOptions(5e-4 if is_wide else 1e-3, betas=(0.0, 0.999))
     n_steps, size = (10, 20) if is_wide else (5, 10)
@@ -186,6 +185,17 @@ def _reptile_rows(setting: Setting) -> Rows:
     return Rows(5, setting.n_ways, setting.n_shots, max(10 - setting.n_shots, 1))
 
 
+def _in_two_phases(first: LearnerMaker, last: LearnerMaker) -> Recipe:
+    """To first order it goes twice as fast and as far, until details count: MAML++, section 4."""
+    return Recipe(
+        _averaging,
+        (Phase(0.35, first, constant), Phase(0.65, last, cosine)),
+        _narrow_rows,
+        test_steps=_N_INNER,
+        shown_steps=(0, 1, 5),
+    )
+
+
 RECIPES: Mapping[str, Recipe] = {
     "matching": Recipe(
         _embedding,
@@ -194,36 +204,17 @@ RECIPES: Mapping[str, Recipe] = {
         test_steps=1,
         is_always_inductive=True,
     ),
-    "maml": Recipe(
-        _averaging,
-        # first order goes twice as fast and as far, until details count: MAML++, section 4
-        (Phase(0.35, _maml(1), constant), Phase(0.65, _maml(2), cosine)),
-        _narrow_rows,
-        test_steps=_N_INNER,
-        shown_steps=(0, 1, 5),
-    ),
-    "fomaml": Recipe(
-        _averaging,
-        (Phase(0.35, _maml(1), constant), Phase(0.65, _maml(1), cosine)),
-        _narrow_rows,
-        test_steps=_N_INNER,
-        shown_steps=(0, 1, 5),
-    ),
+    "maml": _in_two_phases(_maml(1), _maml(2)),
+    "fomaml": _in_two_phases(_maml(1), _maml(1)),
     "reptile": Recipe(
         _flat,
         (Phase(1.0, _reptile, linear),),
         _reptile_rows,
         test_steps=50,
         shown_steps=(0, 5),
-        make_optimizer=_unit_sgd,
+        make_optimizer=unit_sgd,
     ),
-    "meta-sgd": Recipe(
-        _averaging,
-        (Phase(0.35, _meta_sgd(1), constant), Phase(0.65, _meta_sgd(2), cosine)),
-        _narrow_rows,
-        test_steps=3,
-        shown_steps=(0, 1, 5),
-    ),
+    "meta-sgd": _in_two_phases(_meta_sgd(1), _meta_sgd(2)),
     "anil": Recipe(
         _averaging,
         (Phase(1.0, _anil, cosine),),

@@ -101,9 +101,14 @@ class Trainer:
         data = self.data
         return meta_train(learner, data.training, training, held_out=data.held_out, listen=listen)
 
+    @property
+    def plan_file(self) -> Path | None:
+        """The file of this run's state that is written first."""
+        return self._file(".json")
+
     def _planned(self, budget: Budget) -> list[int]:
         """The meta-steps of each phase, as they were planned when the run began."""
-        file = self._file(".json")
+        file = self.plan_file
         if file is not None and file.exists():
             planned: list[int] = json.loads(file.read_text())["n_steps"]
             return planned

@@ -7,8 +7,6 @@ import json
 import math
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import torch
 
 from autometa.errors import OptionError
 from autometa.metalearning import TaskScores
+from autometa.studies.benchmarks.metalearning._commits import current_commit
 
 _CPU_FACTS = Path("/proc/cpuinfo")
 
@@ -43,16 +42,16 @@ class Figure:
 
 
 def figures(scores: TaskScores, *, scale: float = 1.0) -> list[Figure]:
-    """One figure for each number of steps, multiplied by `scale`."""
+    """One figure for each number of steps, multiplied by `scale`; not rounded, to be judged by."""
     pairs = zip(scores.mean(), scores.half_interval(), strict=True)
     values = [(_finite(mean * scale), _finite(half * scale)) for mean, half in pairs]
     return [Figure(step, *value) for step, value in zip(scores.steps, values, strict=True)]
 
 
 def provenance(device: torch.device | str = "cpu") -> dict[str, object]:
-    """The commit ("-dirty" if the files differ from it), the machine and the versions."""
+    """The commit, the machine and the versions."""
     return {
-        "commit": _commit(),
+        "commit": current_commit(),
         "machine": _machine(torch.device(device)),
         "n_threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -98,28 +97,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _finite(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def _commit() -> str | None:
-    """None where the package does not lie in a checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    here = Path(__file__).resolve().parent
-    command = [
-        git,
-        "--no-optional-locks",
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=7",
-        "--exclude=*",
-    ]
-    done = subprocess.run(  # noqa: S603  fixed words, no shell
-        command, cwd=here, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or None
+    return value if math.isfinite(value) else None
 
 
 def _machine(device: torch.device) -> str:

@@ -9,7 +9,9 @@ includes the test, as many meta-steps are made as fit: the report says how many,
 makes the same again.
 
 Batch norm of all algorithms but Matching Networks normalises query rows by one another
-(transduction), as in MAML; `--no-transductive` asks about each query row alone.
+(transduction), as in MAML; `--no-transductive` asks about each query row alone. The more query
+rows, the more there is to normalise by: there are `--test-queries` of each way, where Reptile's
+own code asks about one. The papers' figures are of the mixed split.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,24 +30,29 @@ from rich.console import Console
 from autometa.errors import OptionError
 from autometa.metalearning import (
     Episodes,
+    MetaLearner,
     Omniglot,
     TaskBatch,
     load_omniglot,
     query_accuracies,
 )
+from autometa.studies.benchmarks.metalearning._commits import commits_behind
 from autometa.studies.benchmarks.metalearning._inductive import inductive_accuracies
 from autometa.studies.benchmarks.metalearning._omniglot_recipes import RECIPES, Rows, Setting
+from autometa.studies.benchmarks.metalearning._omniglot_report import (
+    Result,
+    as_markdown,
+    judged,
+)
 from autometa.studies.benchmarks.metalearning._omniglot_training import (
     Budget,
     Data,
-    Trained,
     Trainer,
 )
 from autometa.studies.benchmarks.metalearning._results import (
     Figure,
     add_shared_options,
     figures,
-    markdown_table,
     provenance,
     require_counts,
     write,
@@ -54,22 +61,9 @@ from autometa.studies.reports.meta_progress import MetaListener, listening_to_tr
 
 _HELD_OUT = 0.07  # of the characters to train on: 67 of 964, as 100 of 1,200 in MAML
 _HELD_OUT_QUERIES = 5
-_TEST_QUERIES = 15  # of each way
+_TEST_QUERIES = 15  # of each way: with 5 shots all 20 drawings of a character
+_N_DRAWINGS = 20
 _TASKS_TOGETHER = 20  # in memory while testing
-# by algorithm, in per cent, 5 ways with 1 and 5 shots, 40 minutes on a CPU: the goals
-GOALS: Mapping[str, Mapping[int, float]] = {
-    "matching": {1: 97.0, 5: 98.5},
-    "maml": {1: 96.0, 5: 98.5},
-    "reptile": {1: 93.0, 5: 98.0},
-}
-# by algorithm, ways and shots, on the papers' split: research/metalearning.md, section 3.2
-PAPERS: Mapping[str, Mapping[tuple[int, int], float]] = {
-    "matching": {(5, 1): 98.1, (5, 5): 98.9, (20, 1): 93.8, (20, 5): 98.5},
-    "maml": {(5, 1): 98.7, (5, 5): 99.9, (20, 1): 95.8, (20, 5): 98.9},
-    "fomaml": {(5, 1): 98.3, (5, 5): 99.2, (20, 1): 89.4, (20, 5): 97.9},
-    "reptile": {(5, 1): 97.68, (5, 5): 99.48, (20, 1): 89.43, (20, 5): 97.12},
-    "meta-sgd": {(5, 1): 99.53, (5, 5): 99.93, (20, 1): 95.93, (20, 5): 98.97},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +74,7 @@ class Plan:
     setting: Setting
     budget: Budget
     n_test_tasks: int = 600
+    n_test_queries: int = _TEST_QUERIES
     seed: int = 0
     device: str = "cpu"
     is_papers_split: bool = False
@@ -99,48 +94,52 @@ class Plan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What an algorithm reached, in per cent; `n_inner_steps` is what counts.
-
-    `n_meta_steps` and `ended` have one entry for each phase of training.
-    """
-
-    algorithm: str
-    n_meta_steps: list[int]
-    ended: list[str]
-    minutes: float
-    test_minutes: float
-    is_transductive: bool
-    n_inner_steps: int
-    unturned: list[Figure]
-    turned: list[Figure]
-    goal: float | None
-    is_goal_met: bool | None
-    papers: float | None
-
-
 def run(algorithm: str, plan: Plan, drawings: Omniglot, listen: MetaListener) -> Result:
     """Train and test one algorithm."""
     recipe = RECIPES[algorithm]
     train, test = _split(drawings, plan)
-    device = torch.device(plan.device)
     data = _training_data(train, recipe.rows(plan.setting), plan)
     trainer = Trainer(recipe, plan.setting, data, plan.seed, plan.checkpoint(algorithm))
+    commits = commits_behind(trainer.plan_file)
     trained = trainer.train(plan.budget, listen)
     begun = time.monotonic()
     is_transductive = plan.is_transductive and not recipe.is_always_inductive
-    steps = (recipe.test_steps, *recipe.shown_steps)
-    found: dict[bool, list[Figure]] = {}
-    for has_turns in (False, True):
-        batches = _test_batches(test, plan, has_turns, device)
-        if is_transductive or recipe.is_always_inductive:
-            scores = query_accuracies(trained.learner, batches, sorted(steps))
-        else:
-            scores = inductive_accuracies(trained.learner, batches, recipe.test_steps)
-        found[has_turns] = figures(scores, scale=100)
+    found = {
+        has_turns: _measured(
+            algorithm, trained.learner, _test_batches(test, plan, has_turns), plan
+        )
+        for has_turns in (False, True)
+    }
     test_minutes = (time.monotonic() - begun) / 60
-    return _result(algorithm, plan, trained, found, is_transductive, test_minutes)
+    goal, is_goal_met, papers = judged(
+        algorithm, plan.setting, found[False], is_papers_split=plan.is_papers_split
+    )
+    return Result(
+        algorithm,
+        commits,
+        [one.n_steps for one in trained.phases],
+        [one.reason for one in trained.phases],
+        round(sum(one.elapsed_s for one in trained.phases) / 60, 2),
+        round(test_minutes, 2),
+        is_transductive,
+        recipe.test_steps,
+        found[False],
+        found[True],
+        goal,
+        is_goal_met,
+        papers,
+    )
+
+
+def _measured(
+    algorithm: str, learner: MetaLearner, batches: Sequence[TaskBatch], plan: Plan
+) -> list[Figure]:
+    """Accuracies in per cent after the recipe's numbers of inner steps."""
+    recipe = RECIPES[algorithm]
+    if plan.is_transductive or recipe.is_always_inductive:
+        steps = sorted((recipe.test_steps, *recipe.shown_steps))
+        return figures(query_accuracies(learner, batches, steps), scale=100)
+    return figures(inductive_accuracies(learner, batches, recipe.test_steps), scale=100)
 
 
 def _split(drawings: Omniglot, plan: Plan) -> tuple[Omniglot, Omniglot]:
@@ -163,71 +162,19 @@ def _training_data(train: Omniglot, rows: Rows, plan: Plan) -> Data:
     )
 
 
-def _test_batches(
-    test: Omniglot, plan: Plan, has_turns: bool, device: torch.device
-) -> list[TaskBatch]:
+def _test_batches(test: Omniglot, plan: Plan, has_turns: bool) -> list[TaskBatch]:
     setting = plan.setting
     source: Episodes = test.episodes(
-        setting.n_ways, setting.n_shots, _TEST_QUERIES, rotations=has_turns, device=device
+        setting.n_ways,
+        setting.n_shots,
+        plan.n_test_queries,
+        rotations=has_turns,
+        device=torch.device(plan.device),
     )
     rng = np.random.default_rng((plan.seed, 2))
     counts = [_TASKS_TOGETHER] * (plan.n_test_tasks // _TASKS_TOGETHER)
     rest = plan.n_test_tasks % _TASKS_TOGETHER
     return [batch for n in [*counts, *([rest] if rest else [])] for batch in source.draw(n, rng)]
-
-
-def _result(
-    algorithm: str,
-    plan: Plan,
-    trained: Trained,
-    found: Mapping[bool, list[Figure]],
-    is_transductive: bool,
-    test_minutes: float,
-) -> Result:
-    ways, shots = plan.setting.n_ways, plan.setting.n_shots
-    n_steps = RECIPES[algorithm].test_steps
-    is_asked = ways == 5 and not plan.is_papers_split
-    goal = GOALS.get(algorithm, {}).get(shots) if is_asked else None
-    reached = next(one.mean for one in found[False] if one.steps == n_steps)
-    return Result(
-        algorithm,
-        [one.n_steps for one in trained.phases],
-        [one.reason for one in trained.phases],
-        round(sum(one.elapsed_s for one in trained.phases) / 60, 2),
-        round(test_minutes, 2),
-        is_transductive,
-        n_steps,
-        found[False],
-        found[True],
-        goal,
-        None if goal is None else reached is not None and reached >= goal,
-        PAPERS.get(algorithm, {}).get((ways, shots)),
-    )
-
-
-def as_markdown(results: list[Result], setting: Setting) -> str:
-    """One row for each algorithm."""
-    rows = [
-        [
-            result.algorithm + ("" if result.is_transductive else " (inductive)"),
-            str(result.n_inner_steps),
-            _headline(result.unturned, result.n_inner_steps),
-            _headline(result.turned, result.n_inner_steps),
-            "" if result.goal is None else f"{result.goal:g}",
-            {True: "reached", False: "missed", None: ""}[result.is_goal_met],
-            "" if result.papers is None else f"{result.papers:g}",
-            " + ".join(map(str, result.n_meta_steps)),
-            f"{result.minutes:g} + {result.test_minutes:g}",
-        ]
-        for result in results
-    ]
-    what = f"{setting.n_ways} ways, {setting.n_shots} shots, %"
-    head = ["inner steps", what, "with turns", "goal", "", "paper", "meta-steps", "minutes"]
-    return markdown_table(["algorithm", *head], rows)
-
-
-def _headline(all_: list[Figure], n_steps: int) -> str:
-    return next(one.text for one in all_ if one.steps == n_steps)
 
 
 def milliseconds(algorithm: str, plan: Plan, drawings: Omniglot) -> dict[str, object]:
@@ -260,6 +207,7 @@ def parse(given: list[str]) -> argparse.Namespace:
     add("--minutes", type=float, default=40.0, help="training and test of an algorithm [40]")
     add("--device", default="cpu", help="cpu, cuda [cpu]")
     add("--test-tasks", type=int, default=600, help="new tasks to test on [600]")
+    add("--test-queries", type=int, default=_TEST_QUERIES, help="query rows of each way [15]")
     add("--papers-split", action="store_true", help="mix alphabets, as the papers did")
     add(
         "--transductive",
@@ -275,9 +223,12 @@ def parse(given: list[str]) -> argparse.Namespace:
 def plan_from(arguments: argparse.Namespace) -> Plan:
     """The plan; raises `OptionError` for options that cannot be."""
     least = {"ways": 2, "shots": 1, "filters": 1, "steps": 1, "test_tasks": 2, "seed": 0}
-    require_counts(arguments, {**least, "threads": 1})
-    if arguments.shots > 5:  # of 20 drawings 15 are asked about
-        raise OptionError(f"--shots {arguments.shots} is too many: give 5 or fewer")
+    require_counts(arguments, {**least, "test_queries": 1, "threads": 1})
+    if arguments.shots + arguments.test_queries > _N_DRAWINGS:
+        raise OptionError(
+            f"--shots {arguments.shots} and --test-queries {arguments.test_queries} are more than "
+            f"the {_N_DRAWINGS} drawings of a character: lower one of them"
+        )
     if not arguments.minutes > 0:
         raise OptionError(f"--minutes {arguments.minutes} is too short: give more than 0")
     if arguments.device != "cpu" and not torch.cuda.is_available():
@@ -287,6 +238,7 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
         Setting(arguments.ways, arguments.shots, arguments.filters, arguments.halving),
         Budget(arguments.steps, arguments.minutes),
         arguments.test_tasks,
+        arguments.test_queries,
         arguments.seed,
         arguments.device,
         arguments.papers_split,
@@ -309,6 +261,7 @@ def main() -> None:
         **asdict(plan.setting),
         "split": "papers" if plan.is_papers_split else "alphabets",
         "n_test_tasks": plan.n_test_tasks,
+        "n_test_queries": plan.n_test_queries,
         **provenance(plan.device),
     }
     if arguments.speed:

@@ -4,14 +4,15 @@
 
 The problem of MAML, section 5.1 (Finn et al., 2017): curves of amplitude .1 to 5 and phase 0 to
 pi, x from -5 to 5. Trained on 10 support rows, tested on 10 and on 5, with the mean squared error
-over an even grid of 100 points. All algorithms see the same curves of a seed.
+over an even grid of 100 points. All are tested on the same curves of a seed; in training each has
+the network and the rows of a task that its recipe says: Reptile has its authors', which are more.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,25 +20,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
-from torch.optim import SGD, Optimizer
 
 from autometa.metalearning import (
-    ANIL,
-    MAML,
     MetaLearner,
-    MetaSGD,
     MetaTrained,
     MetaTraining,
-    Reptile,
-    RidgeLearner,
-    RuleOptions,
     Sinusoids,
     meta_train,
     query_losses,
 )
-from autometa.metalearning.training import OptimizerFactory, Schedule, adam, constant, linear
-from autometa.studies.benchmarks.metalearning._networks import seeded, sine_network
+from autometa.studies.benchmarks.metalearning._commits import commits_behind, older_state
 from autometa.studies.benchmarks.metalearning._results import (
     Figure,
     add_shared_options,
@@ -47,6 +39,7 @@ from autometa.studies.benchmarks.metalearning._results import (
     require_counts,
     write,
 )
+from autometa.studies.benchmarks.metalearning._sinusoid_recipes import RECIPES
 from autometa.studies.reports.meta_progress import MetaListener, listening_to_training
 
 SHOWN_STEPS = (0, 1, 5, 10, 30)
@@ -63,20 +56,16 @@ _MAY_NOT_GET_WORSE = ("meta-sgd",)  # from step 1 to 30: the same goal
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How an algorithm is trained: its network, its rows of a task, its optimiser."""
-
-    make: Callable[[int], MetaLearner]
-    n_query: int = 10
-    make_optimizer: OptimizerFactory = adam
-    schedule: Schedule = constant
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
-    """What an algorithm reached; figures by the number of support rows of a test task."""
+    """What an algorithm reached; figures by the number of support rows of a test task.
+
+    `commits` made the state that was measured, the last of them the measurement.
+    """
 
     algorithm: str
+    network: str
+    rows_trained: str
+    commits: list[str]
     n_meta_steps: int
     ended: str
     minutes: float
@@ -84,44 +73,6 @@ class Result:
     is_never_worse: Mapping[str, bool]
     goals: Mapping[int, float] = field(default_factory=dict[int, float])
     is_goal_met: bool | None = None
-
-
-def _unit_sgd(parameters: list[nn.Parameter]) -> Optimizer:
-    """With Reptile's pseudo-gradient: move all the way to where tasks end."""
-    return SGD(parameters, lr=1.0)
-
-
-def _relu(seed: int) -> nn.Module:
-    return seeded(sine_network, seed)
-
-
-def _reptile(seed: int) -> MetaLearner:
-    # Reptile's own network and inner loop, section 4 (Nichol et al., 2018): rows in mini-batches
-    # of 10, gone through once in 5 steps
-    network = seeded(lambda: sine_network((64, 64), nn.Tanh), seed)
-    return Reptile(network, 0.02, n_steps=5, batch_size=10)
-
-
-def _anil(seed: int) -> MetaLearner:
-    return ANIL(_relu(seed), RuleOptions(0.01, per="tensor"), head="head.", n_steps=5)
-
-
-def _maml(seed: int) -> MetaLearner:
-    # the paper's single step bears no more at test time: some curves diverge at the fifth. The
-    # loss after each of two counts (MAML++), to the end
-    return MAML(_relu(seed), 0.01, n_steps=2, multi_step_until=10**9)
-
-
-RECIPES: Mapping[str, Recipe] = {
-    "maml": Recipe(_maml),
-    "maml-one-step": Recipe(lambda seed: MAML(_relu(seed), 0.01, n_steps=1)),
-    "fomaml": Recipe(lambda seed: MAML(_relu(seed), 0.01, n_steps=1, order=1)),
-    "reptile": Recipe(_reptile, n_query=40, make_optimizer=_unit_sgd, schedule=linear),
-    "meta-sgd": Recipe(lambda seed: MetaSGD(_relu(seed), 0.01)),
-    "meta-sgd-tensor": Recipe(lambda seed: MetaSGD(_relu(seed), 0.01, per="tensor")),
-    "anil": Recipe(_anil),
-    "ridge": Recipe(lambda seed: RidgeLearner(seeded(lambda: sine_network(has_head=False), seed))),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +99,7 @@ def train(
 ) -> tuple[MetaLearner, MetaTrained]:
     """Meta-train one algorithm, or read what its checkpoint holds."""
     recipe = RECIPES[algorithm]
-    learner = recipe.make(plan.seed)
+    learner = recipe.learner(plan.seed)
     training = MetaTraining(
         plan.n_steps,
         make_optimizer=recipe.make_optimizer,
@@ -164,11 +115,16 @@ def train(
 
 def run(algorithm: str, plan: Plan, listen: MetaListener | None = None) -> Result:
     """Train and test one algorithm."""
+    commits = commits_behind(plan.checkpoint(algorithm))
     learner, trained = train(algorithm, plan, listen)
     found = {str(n_shots): measure(learner, n_shots, plan) for n_shots in plan.test_shots}
     goals, is_met = _judged(algorithm, found, plan.n_shots)
+    recipe = RECIPES[algorithm]
     return Result(
         algorithm,
+        recipe.network.text,
+        recipe.rows_text(plan.n_shots),
+        commits,
         trained.n_steps,
         trained.reason,
         round(trained.elapsed_s / 60, 2),
@@ -219,7 +175,7 @@ def _judged(
 
 
 def as_markdown(results: list[Result]) -> str:
-    """One row for each algorithm and number of support rows."""
+    """One row for each algorithm and number of support rows, then what is of older commits."""
     rows: list[list[str]] = []
     for result in results:
         for shots, shown in result.losses.items():
@@ -228,11 +184,14 @@ def as_markdown(results: list[Result]) -> str:
             verdict = ("reached" if result.is_goal_met else "missed") if is_judged else ""
             worse = "no" if result.is_never_worse[shots] else "yes"
             texts = [one.text for one in shown]
-            row = [result.algorithm, shots, *texts, worse, goals, verdict, f"{result.minutes:g}"]
-            rows.append(row)
+            of_training = [result.network, result.rows_trained]
+            judged = [worse, goals, verdict, f"{result.minutes:g}"]
+            rows.append([result.algorithm, *of_training, shots, *texts, *judged])
     steps = [f"step {step}" for step in SHOWN_STEPS]
     asked = ["ever worse, 1 to 30", "goal at 1 / 5 / 10", "goal", "minutes"]
-    return markdown_table(["algorithm", "rows", *steps, *asked], rows)
+    head = ["algorithm", "network", "rows of a task in training", "in test", *steps, *asked]
+    older = older_state({result.algorithm: result.commits for result in results})
+    return markdown_table(head, rows) + (f"\n\n{older}" if older else "")
 
 
 def parse(given: list[str]) -> argparse.Namespace:

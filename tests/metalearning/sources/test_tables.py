@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autometa.errors import MetaLearningError
+from autometa.errors import MetaLearningError, TableError
+from autometa.metalearning._tasks import Examples, Task
+from autometa.metalearning.matching.column_kernel import ColumnMatching
 from autometa.metalearning.sources.tables import FewShotTable, FewShotTables, few_shot_table
 from autometa.tables.preparation import TableOptions, prepare_table
 from autometa.tables.reading import read_table
@@ -94,6 +97,77 @@ def test_a_target_says_nothing_to_the_inputs() -> None:
     options = TableOptions(target="y")
     one, two = (few_shot_table(prepare_table(read_table(f), options)) for f in (frame, other))
     assert np.array_equal(one.inputs, two.inputs)
+
+
+def mixed_frame(n_rows: int, seed: int) -> pl.DataFrame:
+    """Numbers with gaps, whole numbers, levels some of which are rare, and two classes."""
+    rng = np.random.default_rng(seed)
+    amounts = np.exp(2 * rng.normal(size=n_rows))
+    return pl.DataFrame(
+        {
+            "amount": [None if i % 7 == 0 else float(one) for i, one in enumerate(amounts)],
+            "count": rng.poisson(3, n_rows),
+            "colour": [["red", "green", "blue"][i] for i in rng.integers(0, 3, n_rows)],
+            "sort": [["a", "b"][i] for i in rng.integers(0, 2, n_rows)],
+        }
+    )
+
+
+def encoded_table(frame: pl.DataFrame) -> FewShotTable:
+    return few_shot_table(prepare_table(read_table(frame), TableOptions(target="sort")))
+
+
+def test_new_rows_are_encoded_as_the_table_was() -> None:
+    """Its own rows come out as its inputs, in any order and few at a time, by either way in."""
+    frame = mixed_frame(300, 0)
+    prepared = prepare_table(read_table(frame), TableOptions(target="sort"))
+    encoded = few_shot_table(prepared)
+    assert np.array_equal(encoded.transform(prepared), encoded.inputs)
+    rows = np.random.default_rng(1).permutation(300)[:40]
+    assert np.array_equal(encoded.transform(prepared.take(rows)), encoded.inputs[rows])
+    assert np.array_equal(encoded.transform(frame[rows].drop("sort")), encoded.inputs[rows])
+    assert np.array_equal(encoded.take(rows).transform(prepared), encoded.inputs)
+
+
+def test_what_a_table_never_held_lies_where_it_belongs() -> None:
+    """Numbers between two known ones lie between, beyond all at the end; new levels are none."""
+    encoded = encoded_table(mixed_frame(300, 0))
+    amounts = [1e-9, 0.5, 0.50001, 2.0, 1e9, None]
+    strange = pl.DataFrame({"amount": amounts, "count": [2] * 6, "colour": ["pink"] * 6})
+    inputs = encoded.transform(strange)
+    assert np.isfinite(inputs).all()
+    assert (np.diff(inputs[:5, 0]) >= 0).all()
+    assert inputs[0, 0] == encoded.inputs[:, 0].min()
+    assert inputs[4, 0] == encoded.inputs[:, 0].max()
+    assert inputs[5, 0] == encoded.inputs[0, 0]  # missing
+    assert (inputs[:, 2:] == encoded.inputs[:, 2:].min(axis=0)).all()
+
+
+def test_a_module_for_a_table_tells_its_new_rows() -> None:
+    """What is adapted to some rows of a table answers for rows that come in later."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    frame = pl.DataFrame(
+        {
+            "signal": labels * 3 + rng.normal(size=200),
+            "noise": rng.normal(size=200),
+            "sort": [["a", "b"][label] for label in labels],
+        }
+    )
+    old, new = frame[:150], frame[150:]
+    encoded = encoded_table(old)
+    support = Examples(torch.from_numpy(encoded.inputs), torch.from_numpy(encoded.labels))
+    module = ColumnMatching().adapt(Task(support, support)).module
+    told = module(torch.from_numpy(encoded.transform(new.drop("sort")))).argmax(dim=1).numpy()
+    assert (told == labels[150:]).mean() > 0.85
+
+
+def test_rows_of_no_encoder_or_another_table_are_refused() -> None:
+    """Messages say what is missing."""
+    with pytest.raises(MetaLearningError, match="'numbered' was made without an encoder"):
+        numbered(2, 9).transform(pl.DataFrame({"x": [1.0]}))
+    with pytest.raises(TableError, match="colour"):
+        encoded_table(mixed_frame(60, 0)).transform(pl.DataFrame({"amount": [1.0], "count": [1]}))
 
 
 def test_what_no_task_can_be_drawn_from_is_refused() -> None:
