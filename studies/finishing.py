@@ -18,7 +18,7 @@ from autometa.studies.budget import Deadline
 from autometa.studies.ensembling import Ensemble, build_ensemble
 from autometa.studies.evaluation import in_brief
 from autometa.studies.execution import Executor
-from autometa.studies.final_fit import fit_members
+from autometa.studies.final_fit import FinalFits, n_final_fits
 from autometa.studies.judging import Judgement, JudgeUnit, judge, save_test
 from autometa.studies.model_folder import Member, ModelParts, is_model, write_model
 from autometa.studies.opening import OpenStudy
@@ -82,18 +82,15 @@ class Finish:
         return replace(result, elapsed_s=self._elapsed_s())
 
     def _final_members(self, ensemble: Ensemble) -> tuple[Member, ...]:
-        """The members as they are, or fitted on all rows where the splits left some untrained."""
-        if not self.setting.plan.leaves_rows_untrained:
+        """The members as they are, or with models of all rows where those are worth their time."""
+        plan = self.setting.plan
+        n_fits = n_final_fits(plan, ensemble.loss, self.baseline.loss)
+        if n_fits == 0:
             return ensemble.members
         finish_s = _GRACE_S + _GRACE_SHARE * (self.options.budget_s or 0.0)
-        return fit_members(
-            ensemble.members,
-            self.study.workspace,
-            self.executor,
-            self.end.earlier(finish_s),
-            self.start,
-            self.say,
-        )
+        end = self.end.earlier(finish_s)
+        fits = FinalFits(self.study.workspace, plan, self.executor, end, self.start, self.say)
+        return fits.fit(ensemble.members, n_fits)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started

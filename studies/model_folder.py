@@ -43,10 +43,14 @@ _N_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class FoldFolders:
-    """Where the study left one fold's encoder and one member's model of that fold."""
+    """Where the study left one fold's encoder and one member's model of that fold.
+
+    `share` is what the model counts for beside the member's others, in whatever unit.
+    """
 
     encoder: Path
     model: Path
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +305,13 @@ def _cannot_write(folder: Path, error: Exception) -> ModelError:
 
 
 def _member_line(place: int, member: Member, encoders: Mapping[Path, int]) -> dict[str, object]:
+    whole = sum(fold.share for fold in member.folds)
     folds = [
-        {"encoder": f"encoders/{encoders[fold.encoder]}", "model": f"members/{place}/{k}"}
+        {
+            "encoder": f"encoders/{encoders[fold.encoder]}",
+            "model": f"members/{place}/{k}",
+            "share": fold.share / whole,
+        }
         for k, fold in enumerate(member.folds)
     ]
     return {

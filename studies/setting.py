@@ -24,7 +24,7 @@ from autometa.tables.splits import SplitPlan, holdout_rows, plan_splits
 from autometa.tables.table import Table
 
 # a change to what makes losses comparable (splits, folds' seeds) must raise it
-_KEY_VERSION = 1
+_KEY_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A tuned model in use: rows in; labels, probabilities or values out.
 
-An ensemble's members are each the mean of the models of their folds. A fold's encoder is shared by
-the members, so rows are encoded once a fold. Models run beside each other in threads, one core
+An ensemble's members are each the weighted mean of their folds' models. A fold's encoder is shared
+by the members, so rows are encoded once a fold. Models run beside each other in threads, one core
 each: the libraries release the interpreter's lock while they predict.
 
 Axes: N rows, K classes (1 for regression).
@@ -247,10 +247,12 @@ def _load_folds(folder: Path, card: Mapping[str, Any]) -> list[FoldModels]:
     places = {path.rsplit("/", 1)[0] for path in file_names(card)}
     by_encoder: dict[str, list[tuple[str, str, float]]] = {}
     for member in card["members"]:
-        share = float(member["weight"]) / len(member["folds"])
+        if not member["folds"]:
+            raise ValueError(f"the member of trial {member['trial']} has no models")
         for fold in member["folds"]:
             if not {fold["encoder"], fold["model"]} <= places:
                 raise ModelError(f"no files are listed for {fold}: copy the model again")
+            share = float(member["weight"]) * float(fold["share"])
             entry = (member["learner"], fold["model"], share)
             by_encoder.setdefault(fold["encoder"], []).append(entry)
     learners = {member["learner"]: find_learner(member["learner"]) for member in card["members"]}

@@ -49,8 +49,7 @@ from autometa.studies.trial_mirror import TrialMirror
 # what is kept of the time budget for choosing, writing and scoring the model: a share, at least,
 # and at most so many seconds
 _FINISH_SHARE, _FINISH_LEAST_S, _FINISH_MOST_S = 0.06, 0.8, 60.0
-# and at most for fitting the members on all rows, where the splits left some untrained; with less
-# time than this the search needs it more
+# and at most for fitting the members on all rows; with less time the search needs it more
 _FINAL_FIT_SHARE, _FINAL_FIT_LEAST_S = 0.35, 30.0
 
 
@@ -255,10 +254,10 @@ class _Run:
     def _reserve(self, baseline: Baseline) -> Callable[[Sequence[TrialRecord]], float]:
         """What to keep, after trials like these, for the members' fits on all rows; in seconds."""
         plan, budget_s = self.setting.plan, self.options.budget_s or 0.0
-        if not plan.leaves_rows_untrained or budget_s < _FINAL_FIT_LEAST_S:
+        if budget_s < _FINAL_FIT_LEAST_S:
             return lambda records: 0.0
         most_s = _FINAL_FIT_SHARE * budget_s
-        return Reserve(baseline.loss, len(plan.splits), self.n_workers, most_s).seconds
+        return Reserve(baseline.loss, plan, self.n_workers, most_s).seconds
 
     def _show(self, baseline: Baseline) -> _Show:
         """What tells the listener how far the study is."""

@@ -1,7 +1,7 @@
 """A study's folder on disk: the table once for all workers, and what finished trials left.
 
     table/      frame.arrow, target.npy, weights.npy, groups.npy, about.json
-    splits/<i>/ fit.npy stop.npy score.npy; <i> is a number, or "final" for all rows
+    splits/<i>/ fit.npy stop.npy score.npy; <i> is a number, or "final..." for all rows
     folds/<i>/  encoder/ and the fold's encoded rows, written by the first worker that needs them
                 and memory-mapped by all
     trials/<n>/ prediction.npy (out-of-fold, of the scored rows) and <i>/, the model of each fold
@@ -35,8 +35,8 @@ from autometa.tables.splits import Split, SplitPlan, final_split
 from autometa.tables.table import Table
 
 _PARTS = ("fit", "stop", "score")
-FINAL = "final"
-"""The fold that trains on all rows and scores none."""
+FINALS = ("final", "final_2")
+"""The folds that train on all rows and score none; each stops on others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Workspace:
         if not workspace.is_laid_out:
             folder.mkdir(parents=True, exist_ok=True)
             named = {str(i): split for i, split in enumerate(plan.splits)}
-            named[FINAL] = final_split(table, seed=seed)
+            named |= {name: final_split(table, seed=seed, draw=i) for i, name in enumerate(FINALS)}
             for name, split in named.items():
                 write_folder(folder / "splits" / name, partial(_write_split, split=split))
             write_folder(folder / "table", lambda to: _write_table(to, table, metric, seed))
@@ -126,7 +126,9 @@ class Workspace:
     @cached_property
     def splits(self) -> tuple[Split, ...]:
         """The plan's splits, in order."""
-        names = [path.name for path in (self.folder / "splits").iterdir() if path.name != FINAL]
+        names = [
+            path.name for path in (self.folder / "splits").iterdir() if path.name not in FINALS
+        ]
         return tuple(self._split(name) for name in sorted(names, key=int))
 
     def _split(self, name: str) -> Split:

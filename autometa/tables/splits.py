@@ -96,13 +96,16 @@ def plan_splits(table: Table, *, seed: int, budget_s: float | None = None) -> Sp
     return SplitPlan(tuple(splits), n_folds, n_repeats, name)
 
 
-def final_split(table: Table, *, seed: int) -> Split:
-    """All rows to train on, for the model that is kept: it stops on some and scores none."""
+def final_split(table: Table, *, seed: int, draw: int = 0) -> Split:
+    """All rows to train on, for a model that is kept: it stops on some and scores none.
+
+    Each `draw` stops on other rows.
+    """
     return _with_stop(
         table,
         np.arange(len(table.target)),
         np.zeros(0, np.int64),
-        np.random.default_rng([seed, _FINAL]),
+        np.random.default_rng([seed, _FINAL, *([draw] if draw else [])]),
     )
 
 

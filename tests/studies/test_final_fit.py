@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from autometa.learners import find_learner
@@ -11,12 +12,24 @@ from autometa.search.pruning import NeverPolicy
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate
 from autometa.studies.execution import InlineExecutor
-from autometa.studies.final_fit import Reserve, fit_members
+from autometa.studies.final_fit import FinalFits, Reserve, n_final_fits
 from autometa.studies.model_folder import FoldFolders, Member
-from autometa.studies.workspace import FINAL, Workspace
+from autometa.studies.workspace import FINALS, Workspace
+from autometa.tables.splits import Split, SplitPlan
 from tests.studies.small_tables import mixed_table
 
 Make = Callable[..., Workspace]
+_ROWS = np.arange(200)
+_HOLDOUT = SplitPlan((Split(_ROWS[:150], _ROWS[150:160], _ROWS[160:]),), 1, 1, "holdout")
+_FOLDS = SplitPlan(
+    tuple(
+        Split(np.setdiff1d(_ROWS, _ROWS[at : at + 50]), _ROWS[:0], _ROWS[at : at + 50])
+        for at in range(0, 200, 50)
+    ),
+    4,
+    1,
+    "4-fold cross-validation",
+)
 
 
 def _member(workspace: Workspace, number: int = 0, learner: str = "linear") -> Member:
@@ -28,15 +41,16 @@ def _member(workspace: Workspace, number: int = 0, learner: str = "linear") -> M
 
 def _fit(workspace: Workspace, member: Member, left_s: float | None, notes: list[str]) -> Member:
     end = Deadline.after(left_s)
-    return fit_members([member], workspace, InlineExecutor(), end, None, notes.append)[0]
+    fits = FinalFits(workspace, _HOLDOUT, InlineExecutor(), end, None, notes.append)
+    return fits.fit([member], 1)[0]
 
 
 def test_a_member_gets_a_model_of_all_rows(make_workspace: Make) -> None:
     """With time enough the member's only model is one that trained on every row."""
     workspace = make_workspace(mixed_table("regression"))
     fitted = _fit(workspace, _member(workspace), None, [])
-    assert [fold.model.name for fold in fitted.folds] == [FINAL]
-    final = workspace.fold(FINAL)
+    assert [fold.model.name for fold in fitted.folds] == [FINALS[0]]
+    final = workspace.fold(FINALS[0])
     assert final.stop is not None
     assert len(final.fit) + len(final.stop) == 200
     model = find_learner("linear").load(fitted.folds[0].model)
@@ -71,7 +85,7 @@ def test_the_last_fit_is_for_the_study_s_metric(make_workspace: Make) -> None:
         workspace = make_workspace(mixed_table("regression"), metric_name=name)
         fitted = _fit(workspace, _member(workspace, learner="lightgbm"), None, [])
         model = find_learner("lightgbm").load(fitted.folds[0].model)
-        outputs.append(model.predict(workspace.fold(FINAL).fit.features).tolist())
+        outputs.append(model.predict(workspace.fold(FINALS[0]).fit.features).tolist())
     assert outputs[0] != outputs[1]
 
 
@@ -84,7 +98,7 @@ def test_its_randomness_is_the_trial_s(kind: str, make_workspace: Make) -> None:
         workspace = make_workspace(table)
         fitted = _fit(workspace, _member(workspace), None, [])
         model = find_learner("linear").load(fitted.folds[0].model)
-        outputs.append(model.predict(workspace.fold(FINAL).fit.features).tolist())
+        outputs.append(model.predict(workspace.fold(FINALS[0]).fit.features).tolist())
     assert outputs[0] == outputs[1]
 
 
@@ -94,7 +108,7 @@ def test_time_is_kept_for_the_fits_that_can_end_in_it(make_workspace: Make) -> N
 
     def reserve(*durations_s: float) -> float:
         records = [replace(trial, duration_s=one) for one in durations_s]
-        return Reserve(10.0, n_folds=1, n_workers=2, most_s=15.0).seconds(records)
+        return Reserve(10.0, _HOLDOUT, n_workers=2, most_s=15.0).seconds(records)
 
     assert reserve() == 0.0
     assert reserve(60.0, 60.0) == 0.0
@@ -102,4 +116,36 @@ def test_time_is_kept_for_the_fits_that_can_end_in_it(make_workspace: Make) -> N
     assert reserve(*[9.0] * 5) == 15.0
     assert reserve(*[0.1] * 100) < 1.0
     behind = replace(trial, loss=(trial.loss or 0.0) + 9.0, duration_s=9.0)
-    assert Reserve(10.0, 1, 2, 15.0).seconds([replace(trial, duration_s=0.1), behind]) < 1.0
+    assert Reserve(10.0, _HOLDOUT, 2, 15.0).seconds([replace(trial, duration_s=0.1), behind]) < 1.0
+
+
+def test_folds_get_models_of_all_rows_where_little_loss_is_left() -> None:
+    """Cross-validation is topped up where rows limit the model, a holdout always is, once."""
+    assert n_final_fits(_FOLDS, loss=0.5, baseline_loss=1.0) == 0
+    assert n_final_fits(_FOLDS, loss=0.1, baseline_loss=1.0) == 2
+    assert n_final_fits(_HOLDOUT, loss=0.5, baseline_loss=1.0) == 1
+    assert n_final_fits(_HOLDOUT, loss=0.1, baseline_loss=1.0) == 1
+
+
+def test_no_time_is_kept_for_fits_that_are_not_to_come(make_workspace: Make) -> None:
+    """With folds nothing is reserved until a trial leaves little of the baseline's loss."""
+    trial = replace(_member(make_workspace(mixed_table("regression"))).trial, duration_s=4.0)
+    reserve = Reserve(1.0, _FOLDS, n_workers=2, most_s=15.0)
+    assert reserve.seconds([replace(trial, loss=0.5)]) == 0.0
+    # two fits of a fold's second each on two workers, with slack
+    assert reserve.seconds([replace(trial, loss=0.1)]) == pytest.approx(1.35)
+
+
+def test_models_of_all_rows_get_half_of_the_vote(make_workspace: Make) -> None:
+    """Beside the folds' models two of all rows count as much as the folds together."""
+    workspace = make_workspace(mixed_table("regression"))
+    member = _member(workspace)
+    one = member.folds[0]
+    member = replace(member, folds=(one,) * 4)
+    fits = FinalFits(workspace, _FOLDS, InlineExecutor(), Deadline.after(None), None, print)
+    folds = fits.fit([member], 2)[0].folds
+    assert [fold.model.name for fold in folds] == ["0"] * 4 + list(FINALS)
+    assert [fold.share for fold in folds] == [1.0] * 4 + [2.0] * 2
+    assert not np.array_equal(
+        workspace.fold(FINALS[0]).fit.target, workspace.fold(FINALS[1]).fit.target
+    )

@@ -246,6 +246,29 @@ def test_after_a_split_in_time_the_model_knows_the_newest_rows(tmp_path: Path) -
     assert float(high) - float(low) > 1.1  # every fold's own model knows slope 1 only
 
 
+def test_where_little_loss_is_left_models_of_all_rows_have_half_of_the_vote(
+    tmp_path: Path,
+) -> None:
+    """Cross-validation of a table whose columns tell the target ends in fits on all rows, too."""
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    frame = pl.DataFrame({"x": x[:, 0], "z": x[:, 1], "y": 3 * x[:, 0] - x[:, 1]})
+    options = TuneOptions(
+        table=TableOptions(target="y"),
+        n_trials=2,
+        n_jobs=0,
+        learners=("linear",),
+        store=tmp_path / "store.db",
+        output=tmp_path / "model",
+    )
+    result = tune(frame, options)
+    assert result.model is not None
+    for member in load_model(result.model).card["members"]:
+        shares = [fold["share"] for fold in member["folds"]]
+        assert sum(shares[-2:]) == pytest.approx(0.5)
+        assert sum(shares) == pytest.approx(1.0)
+        assert len(shares) > 4
+
+
 def test_two_runs_of_one_study_at_once_do_not_meet(tmp_path: Path) -> None:
     """While a process runs a study, the same command elsewhere starts one of its own."""
     running = _start(tmp_path, 500)
