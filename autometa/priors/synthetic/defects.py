@@ -22,7 +22,7 @@ def lose_cells(rng: np.random.Generator, cells: Cells, share: float, n_kept: int
     """
     n_columns, n_rows = cells.values.shape
     # as few columns as can hold so many missing cells at 0.8 a column, up to all
-    n_least = max(1, int(np.ceil(n_columns * share / 0.8)))
+    n_least = min(n_columns, max(1, int(np.ceil(n_columns * share / 0.8))))
     n_losing = int(rng.integers(n_least, n_columns + 1))
     losing = rng.permutation(n_columns)[:n_losing]
     rates = np.clip(

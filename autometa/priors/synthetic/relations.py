@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from autometa.priors.synthetic._base import FARTHEST, Array, Cells, Levels, standardized
+from autometa.priors.synthetic._base import FARTHEST, Array, Hidden, Levels, standardized
 from autometa.priors.synthetic.presentation import Presented
 from autometa.priors.synthetic.randomness import log_uniform, pick
 
@@ -68,15 +68,23 @@ RELATIONS: Mapping[str, _Relation] = {
 _WEIGHTS = {"copy": 4.0, "add": 2.0, "subtract": 1.0, "multiply": 0.7, "divide": 1.0, "coarsen": 1}
 
 
-def relate(rng: np.random.Generator, presented: Presented) -> Levels:
-    """Rewrite some number columns in place from two others; say which ones, (changed,).
+def relate(rng: np.random.Generator, hidden: Hidden, presented: Presented) -> Hidden:
+    """Rewrite some cells in place, from other columns'; give the hidden columns that now hold.
 
-    Half of the tables have none. Category columns are left, or split into dummies by `_dummies`.
+    Half of the tables have no such columns. Categories are left, or split into dummies.
     """
+    if rng.random() < 0.5:
+        return hidden
+    changed = _rewrite(rng, presented)
+    columns = hidden.columns.copy()
+    columns[changed] = np.clip(standardized(presented.cells.values[changed]), -FARTHEST, FARTHEST)
+    return Hidden(columns, hidden.units, hidden.groups)
+
+
+def _rewrite(rng: np.random.Generator, presented: Presented) -> Levels:
+    """Rewrite some number columns in place from two others; say which ones, (changed,)."""
     values, n_levels = presented.cells.values, presented.cells.n_levels
     numbers = np.flatnonzero((n_levels == 0) & ~presented.is_coarse)
-    if rng.random() < 0.5:
-        return numbers[:0]
     dummies = _write_dummies(rng, presented) if rng.random() < 0.2 else numbers[:0]
     if len(numbers) < 3:
         return dummies
@@ -100,12 +108,3 @@ def _write_dummies(rng: np.random.Generator, presented: Presented) -> Levels:
     changed = two_valued[: int(n_levels[source])]
     values[changed] = values[source] == np.arange(len(changed), dtype=np.float32)[:, None]
     return changed
-
-
-def hidden_after(hidden: Array, cells: Cells, changed: Levels) -> Array:
-    """The hidden columns (D, N) with those that were rewritten standardized anew."""
-    if not len(changed):
-        return hidden
-    hidden = hidden.copy()
-    hidden[changed] = np.clip(standardized(cells.values[changed]), -FARTHEST, FARTHEST)
-    return hidden

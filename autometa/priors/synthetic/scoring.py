@@ -5,24 +5,12 @@ Axes: N rows, S scores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from autometa.priors.synthetic._base import Array, Inputs, standardized
-from autometa.priors.synthetic.randomness import pick
 from autometa.priors.synthetic.responses import RESPONSES
-
-
-def choose_responses(
-    rng: np.random.Generator, weights: Mapping[str, float], two_responses: float
-) -> tuple[str, ...]:
-    """One response, or two different ones in this share of tables."""
-    first = pick(rng, weights)
-    others = {name: w for name, w in weights.items() if name != first and w > 0}
-    if others and rng.random() < two_responses:
-        return first, pick(rng, others)
-    return (first,)
 
 
 def draw_scores(

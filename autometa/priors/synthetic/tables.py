@@ -16,17 +16,24 @@ from autometa.priors.synthetic.classes import count_scores, draw_classes, settle
 from autometa.priors.synthetic.defects import lose_cells, spoil_cells
 from autometa.priors.synthetic.encoding import describe_target, encode
 from autometa.priors.synthetic.inputs import read_inputs
+from autometa.priors.synthetic.mechanisms import (
+    Mechanisms,
+    choose_mechanisms,
+    draw_category_share,
+)
 from autometa.priors.synthetic.options import TableOptions
 from autometa.priors.synthetic.presentation import present
-from autometa.priors.synthetic.randomness import log_uniform_int, pick
-from autometa.priors.synthetic.relations import hidden_after, relate
-from autometa.priors.synthetic.scoring import choose_responses, draw_scores
+from autometa.priors.synthetic.randomness import log_uniform_int
+from autometa.priors.synthetic.relations import relate
+from autometa.priors.synthetic.scoring import draw_scores
 from autometa.priors.synthetic.signal import has_signal
 from autometa.priors.synthetic.sources import SOURCES
 from autometa.priors.synthetic.values import draw_values
 from autometa.tables._base import Sample, Target
 
-MAX_DRAWS = 100  # nine of ten draws have a signal: so many failures mean options without any
+# Nine of ten draws have a signal, so that as many failures mean options without any; more tries
+# would only find noise that passes by chance, as one table of noise in a hundred does.
+MAX_DRAWS = 20
 _MIN_JUDGED = 512  # rows that a table is judged on, though it may keep fewer
 
 
@@ -66,8 +73,7 @@ class _Draft:
 
     cells: Cells
     target: NDArray[np.float64] | Levels
-    sources: tuple[str, ...]
-    responses: tuple[str, ...]
+    mechanisms: Mechanisms
 
 
 def draw_table(rng: np.random.Generator, options: TableOptions | None = None) -> SyntheticTable:
@@ -83,7 +89,7 @@ def draw_table(rng: np.random.Generator, options: TableOptions | None = None) ->
         target = _settle(rng, draft, size)
         if target is not None and has_signal(rng, draft.cells, draft.target, size.n_classes):
             sample = encode(rng, draft.cells.take(size.n_rows), target)
-            origin = Origin(draft.sources, draft.responses, n_draws)
+            origin = Origin(draft.mechanisms.sources, draft.mechanisms.responses, n_draws)
             return SyntheticTable(sample, describe_target(target, size.n_classes), origin)
     raise OptionError(
         f"{MAX_DRAWS} tables in a row had no signal: allow less noise, more rows or other"
@@ -104,50 +110,32 @@ def _draw_size(rng: np.random.Generator, options: TableOptions) -> _Size:
 
 
 def _draw_draft(rng: np.random.Generator, options: TableOptions, size: _Size) -> _Draft:
-    sources = _choose_sources(rng, options, size)
+    mechanisms = choose_mechanisms(rng, options, size.n_columns)
     n_rows = max(size.n_rows, _MIN_JUDGED)
-    hidden = _draw_hidden(rng, sources, size.n_columns, n_rows)
-    low, high = options.categories
-    # cubed: a quarter of columns on average, an eighth in half of the tables, nearly all in some
-    presented = present(rng, hidden, low + (high - low) * rng.random() ** 3, options.max_levels)
-    changed = relate(rng, presented)
-    hidden = Hidden(
-        hidden_after(hidden.columns, presented.cells, changed), hidden.units, hidden.groups
-    )
-    order = rng.permutation(size.n_columns)
-    low, high = options.irrelevant
-    n_irrelevant = int(size.n_columns * (low + (high - low) * rng.random() ** 2))
-    relevant, irrelevant = order[n_irrelevant:], order[:n_irrelevant]
-    if not len(relevant):
-        relevant, irrelevant = order, order[:0]
+    hidden = _draw_hidden(rng, mechanisms.sources, size.n_columns, n_rows)
+    share = draw_category_share(rng, options, mechanisms)
+    presented = present(rng, hidden, share, options.max_levels)
+    hidden = relate(rng, hidden, presented)
+    relevant, irrelevant = _part_columns(rng, options, size.n_columns)
     inputs = read_inputs(rng, hidden, presented, relevant)
-    responses = _choose_responses(rng, options, sources)
-    target = _draw_target(rng, options, size, inputs, responses)
+    target = _draw_target(rng, options, size, inputs, mechanisms.responses)
     # rows exchanged jointly: irrelevant columns keep their shape and what they know of each other
     values = presented.cells.values
     values[irrelevant] = values[irrelevant][:, rng.permutation(n_rows)]
     cells = _spoil(rng, options, presented.cells, size.n_rows)
-    return _Draft(cells, target, sources, responses)
+    return _Draft(cells, target, mechanisms)
 
 
-def _choose_sources(
-    rng: np.random.Generator, options: TableOptions, size: _Size
-) -> tuple[str, ...]:
-    first = pick(rng, options.sources)
-    others = {name: w for name, w in options.sources.items() if name != first and w > 0}
-    if others and size.n_columns >= 4 and rng.random() < options.two_sources:
-        return first, pick(rng, others)
-    return (first,)
-
-
-def _choose_responses(
-    rng: np.random.Generator, options: TableOptions, sources: tuple[str, ...]
-) -> tuple[str, ...]:
-    """As the options say; but units of independent columns would tell nothing."""
-    weights = {name: w for name, w in options.responses.items() if w > 0}
-    if sources == ("independent",) and len(weights) > 1:
-        weights.pop("units", None)
-    return choose_responses(rng, weights, options.two_responses)
+def _part_columns(
+    rng: np.random.Generator, options: TableOptions, n_columns: int
+) -> tuple[Levels, Levels]:
+    """Positions of the columns that count, one at least, and of those that do not."""
+    low, high = options.irrelevant
+    # squared: a sixth of columns on average, though up to half in some tables
+    share = low + (high - low) * rng.random() ** 2
+    order = rng.permutation(n_columns)
+    n_irrelevant = min(n_columns - 1, int(n_columns * share))
+    return order[n_irrelevant:], order[:n_irrelevant]
 
 
 def _draw_hidden(
