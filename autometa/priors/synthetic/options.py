@@ -12,9 +12,10 @@ from autometa.priors.synthetic.sources import SOURCES
 
 # Columns mostly of causal graphs, as in the recipe; factors until columns of synthetic tables
 # were as correlated as those of 262 real ones (a mean rank correlation of .26). Responses until a
-# ridge regression and boosted trees explained about as much as on 110 real ones (medians of R2
-# .36 and .36; of the difference -.02, ninth decile .12): with the recipe's 25 % of trees, boosting
-# won by .10 on average. Somewhat more of what is not linear is kept than real tables have.
+# ridge regression and boosted trees did about as well as on 110 real ones: their R2 is .40 and .46
+# on average here, .41 and .39 there. More of what is not linear is kept than real tables have, on
+# purpose: it is what a prior has to be taught. With half as many trees and rules again, and more
+# effects bent, it was .39 and .48.
 SOURCE_WEIGHTS: Mapping[str, float] = {
     "graph": 0.35,
     "layers": 0.13,
@@ -42,11 +43,12 @@ RESPONSE_WEIGHTS: Mapping[str, float] = {
 class TableOptions:
     """Ranges, both ends included, and shares in 0..1.
 
-    `rows` and `columns` are log-uniform; `noise` is in deviations of the signal, log-uniform;
-    `class_noise` the same for classes. Shares of tables: `classification`, `missing`, `outliers`,
-    `two_sources`, `two_responses`; of classification tables: `binary`; of a table's columns:
-    `categories`, `irrelevant`; of a table's cells: `missing_cells`. `sources` and `responses`
-    weigh mechanisms by name, 0 or left out for never.
+    `rows` and `columns` are log-uniform; so are `noise` and `class_noise`, of regression and of
+    classes, in deviations of the signal. Shares of tables: `classification`, `missing`,
+    `outliers`, `two_sources`, `two_responses`; of classification tables: `binary`; of a table's
+    columns: `categories`, `irrelevant`; of a table's cells: `missing_cells`. `sources` and
+    `responses` weigh mechanisms by name, 0 or left out for never.
+
     Raises `OptionError` for what is none of these.
     """
 
@@ -61,6 +63,8 @@ class TableOptions:
     missing: float = 0.3
     missing_cells: tuple[float, float] = (0.0, 0.4)
     outliers: float = 0.15
+    # up to 1 and 2, and with more trees, tables were easier than real ones: the best of ridge,
+    # boosting and neighbours had an R2 of .51 on average, .44 on real ones
     noise: tuple[float, float] = (0.01, 2.0)
     class_noise: tuple[float, float] = (0.03, 3.0)
     two_sources: float = 0.2

@@ -26,8 +26,8 @@ from autometa.priors.synthetic.randomness import (
 from autometa.priors.synthetic.warps import warp
 
 _NUMBER_KINDS = ("two", "few", "whole", "decimal", "continuous")
-# as above; they add up to 1.5, which makes a Dirichlet lean to one or two kinds as real tables do
-_NUMBER_SHARES = 1.5 * np.array([0.09, 0.16, 0.31, 0.23, 0.21])
+# as above; a sum of 1.5 makes a Dirichlet lean to one or two kinds, as real tables do
+_NUMBER_SHARES = 1.5 * np.array([0.09, 0.16, 0.31, 0.24, 0.2])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,6 +65,14 @@ def test_categories_are_slices(seed: int, n_levels: int) -> None:
     assert (np.diff(in_order) != 0).sum() == len(set(levels)) - 1
 
 
+def test_levels_are_called_by_chance() -> None:
+    """All levels appear, and the lowest slice of a column may be called by any of them."""
+    x = normal(1, 1000)[0]
+    drawn = [to_category(np.random.default_rng(seed), x, 3) for seed in range(30)]
+    assert all(set(levels) == {0, 1, 2} for levels in drawn)
+    assert {float(levels[x.argmin()]) for levels in drawn} == {0, 1, 2}
+
+
 def test_kinds_of_columns_are_varied() -> None:
     """Columns of two values, few, whole numbers, decimals and any numbers all occur often."""
     counts = dict.fromkeys(("two", "few", "whole", "other"), 0)
