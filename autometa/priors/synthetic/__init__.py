@@ -3,7 +3,7 @@
 Where to change what: `sources` what columns are and how they hang together, `presentation`,
 `warps` and `relations` how they are written down, `responses` what the target depends on,
 `values` and `classes` what becomes of it, `defects` what is lost, `signal` which tables are
-thrown away, `options` how often each happens.
+thrown away, `options` how often each happens, `mechanisms` what happens together.
 """
 
 from autometa.priors.synthetic.options import RESPONSE_WEIGHTS, SOURCE_WEIGHTS, TableOptions
