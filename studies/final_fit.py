@@ -5,7 +5,8 @@ each member is fitted once more on all rows, some of which only stop it, in plac
 In cross-validation every row trains most of the folds' models, whose mean is the final model.
 Where noise limits a table that mean is as good as can be; where rows do, because the columns tell
 the target nearly wholly, models of more rows are better, and half of the vote goes to two of them
-(a third to one, if there is time for one; docs/log.md). A member whose fits do not end in time keeps the models it has.
+(a third to one, if there is time for one; docs/log.md). A member whose fits do not end in time
+keeps the models it has.
 """
 
 from __future__ import annotations
