@@ -269,6 +269,18 @@ def outputs_of(module: nn.Module, inputs: Tensor, parameters: Mapping[str, Tenso
     return outputs
 
 
+def require_fitting(module: nn.Module, loss: LossFunction, batch: TaskBatch) -> None:
+    """Raise `MetaLearningError` unless a module and a loss can take the rows of these tasks."""
+    require_usable(module)
+    require_classes(batch)
+    support = batch.task(0).support
+    with torch.no_grad(), explaining(module, batch):
+        outputs = outputs_of(module, support.inputs, {})
+        if loss is loss_by_targets:
+            require_logits(outputs, batch)
+        require_scalar_loss(loss(outputs, support.targets))
+
+
 @contextmanager
 def in_eval_mode(module: nn.Module) -> Generator[None]:
     """Evaluate, and leave each part in the mode that it was in."""

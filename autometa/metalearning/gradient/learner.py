@@ -25,11 +25,9 @@ from autometa.metalearning._base import (
     loss_by_targets,
     outputs_of,
     prefixes,
-    require_classes,
     require_finite,
-    require_logits,
+    require_fitting,
     require_query,
-    require_scalar_loss,
     require_usable,
 )
 from autometa.metalearning._running import Part, TaskRunner, alone, seeded
@@ -90,7 +88,7 @@ class GradientLearner(MetaLearner):
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
         require_query(batch)
-        self._check_rows(batch)
+        require_fitting(self.module, self.loss, batch)
 
     def query_outputs(self, batch: TaskBatch, steps: Sequence[int]) -> Tensor:
         """(S, T, N, O) outputs for the query rows after each of these numbers of steps."""
@@ -180,14 +178,3 @@ class GradientLearner(MetaLearner):
 
         with in_eval_mode(self.module):
             return torch.as_tensor(part.each(outputs)(inner, part.tasks.query.inputs))
-
-    def _check_rows(self, batch: TaskBatch) -> None:
-        """What tasks need whatever their query rows are for."""
-        require_usable(self.module)
-        require_classes(batch)
-        support = batch.task(0).support
-        with torch.no_grad(), explaining(self.module, batch):
-            outputs = outputs_of(self.module, support.inputs, {})
-            if self.loss is loss_by_targets:
-                require_logits(outputs, batch)
-            require_scalar_loss(self.loss(outputs, support.targets))

@@ -23,6 +23,7 @@ from autometa.metalearning._base import (
     MetaLosses,
     loss_by_targets,
     require_finite,
+    require_fitting,
 )
 from autometa.metalearning._running import Part, add_gradients, mini_batches, row_orders
 from autometa.metalearning._tasks import Examples, TaskBatch
@@ -87,7 +88,7 @@ class Reptile(GradientLearner):
 
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
-        self._check_rows(batch)
+        require_fitting(self.module, self.loss, batch)
 
     def facts(self) -> dict[str, object]:
         """The keyword arguments that rebuild this meta-learner around its module, as JSON."""

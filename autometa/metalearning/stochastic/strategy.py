@@ -29,13 +29,10 @@ from autometa.metalearning._base import (
     adapted_tensors,
     explaining,
     loss_by_targets,
-    outputs_of,
     prefixes,
-    require_classes,
     require_finite,
-    require_logits,
+    require_fitting,
     require_query,
-    require_scalar_loss,
     require_usable,
 )
 from autometa.metalearning._running import Part, TaskRunner, alone, row_orders, seeded
@@ -204,15 +201,8 @@ class StochasticStrategy(MetaLearner):
 
     def check(self, batch: TaskBatch) -> None:
         """Raise `MetaLearningError` if the module cannot be adapted to these tasks."""
-        require_usable(self.module)
         require_query(batch)
-        require_classes(batch)
-        support = batch.task(0).support
-        with torch.no_grad(), explaining(self.module, batch):
-            outputs = outputs_of(self.module, support.inputs, {})
-            if self.loss is loss_by_targets:
-                require_logits(outputs, batch)
-            require_scalar_loss(self.loss(outputs, support.targets))
+        require_fitting(self.module, self.loss, batch)
 
     @property
     def _descent(self) -> MiniBatchDescent:
