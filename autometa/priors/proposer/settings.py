@@ -1,0 +1,68 @@
+"""How the inner loop of a proposed network runs: rates of its tensors, decay, schedule and end.
+
+All from the table's embedding, each between bounds (`metalearning.bounds`).
+
+Axes: T tensors of the network, W width of the embedding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autometa.metalearning.bounds import between, raw_between
+
+BETAS = (0.9, 0.95)  # of Adam, as RealMLP-TD's
+LOWEST_RATE, HIGHEST_RATE = 1e-5, 0.05
+_LOWEST_DECAY, _HIGHEST_DECAY = 1e-4, 1.0
+_LOWEST_POWER, _HIGHEST_POWER = 0.1, 4.0
+_FEWEST_STEPS, _MOST_STEPS = 1.0, 10_000.0
+_FIRST_RATE, _FIRST_DECAY, _FIRST_POWER, _FIRST_STEPS = 1e-3, 0.02, 1.0, 100.0
+_N_WARM = 5  # steps until rates are whole: Adam's second moment knows little before
+
+
+class InnerSettings(NamedTuple):
+    """Of an inner loop: `rates` (T,), in the order of `network.tensor_names`, and numbers ().
+
+    `decay` is relative to the rates; they fall as (1 - share of steps done) ** `power`; `n_steps`
+    is where the loss on other rows is expected to be lowest.
+    """
+
+    rates: Tensor
+    decay: Tensor
+    power: Tensor
+    n_steps: Tensor
+
+
+class SettingsGenerator(nn.Module):
+    """What is meta-learned of learning rates and of how long to train."""
+
+    def __init__(self, width: int, n_tensors: int) -> None:
+        super().__init__()
+        firsts = [
+            *[raw_between(_FIRST_RATE, LOWEST_RATE, HIGHEST_RATE)] * n_tensors,
+            raw_between(_FIRST_DECAY, _LOWEST_DECAY, _HIGHEST_DECAY),
+            raw_between(_FIRST_POWER, _LOWEST_POWER, _HIGHEST_POWER),
+            raw_between(_FIRST_STEPS, _FEWEST_STEPS, _MOST_STEPS),
+        ]
+        self.usual = nn.Parameter(torch.tensor(firsts))
+        self.by_table = nn.Linear(width, len(firsts), bias=False)
+        nn.init.zeros_(self.by_table.weight)
+
+    def forward(self, embedding: Tensor) -> InnerSettings:
+        """The settings for the table of an embedding (W,)."""
+        raw = self.usual + self.by_table(embedding)
+        decay, power, n_steps = raw[-3:].unbind()
+        return InnerSettings(
+            between(raw[:-3], LOWEST_RATE, HIGHEST_RATE),
+            between(decay, _LOWEST_DECAY, _HIGHEST_DECAY),
+            between(power, _LOWEST_POWER, _HIGHEST_POWER),
+            between(n_steps, _FEWEST_STEPS, _MOST_STEPS),
+        )
+
+
+def rate_share(step: int, n_steps: int, power: Tensor) -> Tensor:
+    """The share of the rates that is left in one of so many steps."""
+    return min(1.0, (step + 1) / _N_WARM) * (1.0 - step / n_steps) ** power

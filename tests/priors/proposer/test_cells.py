@@ -1,0 +1,201 @@
+"""Cells: what a row's are made of, and what they never depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from autometa.priors.proposer.basis import expand
+from autometa.priors.proposer.cells import MISSING, CellEncoder, fit_cells
+from autometa.priors.proposer.folds import fold_by_content
+from autometa.tables._base import Features, Sample
+from tests.priors.proposer.proposer_tables import mixed_table, permuted
+
+
+def codes_of(sample: Sample) -> NDArray[np.float64]:
+    indicators = np.eye(int(sample.target.max()) + 1)[sample.target.astype(int)]
+    centred: NDArray[np.float64] = indicators - indicators.mean(0)
+    return centred
+
+
+def test_other_rows_get_the_cells_that_training_rows_have_but_for_codes_out_of_fold() -> None:
+    sample = mixed_table()
+    encoder, own = fit_cells(sample.features, codes_of(sample))
+    again = encoder.transform(sample.features)
+    n_plain = len(encoder.number_columns) + len(encoder.levels)
+    np.testing.assert_array_equal(again[:, :n_plain], own[:, :n_plain])
+    assert not np.allclose(again[:, n_plain:-1], own[:, n_plain:-1])
+    np.testing.assert_array_equal(again[:, -1], own[:, -1])  # frequencies know no target
+
+
+def test_a_rows_own_target_never_reaches_its_own_cells() -> None:
+    sample = mixed_table(200, n_classes=0)
+    codes = sample.target[:, None] - sample.target.mean()
+    _, before = fit_cells(sample.features, codes)
+    folds = fold_by_content(sample.features, 5)
+    for row in range(0, 200, 37):
+        changed = codes.copy()
+        changed[row] += 100.0
+        _, after = fit_cells(sample.features, changed)
+        values = before[row], after[row]
+        # what its own fold is told comes from other folds; only the scale of the column is shared
+        mates = folds == folds[row]
+        order_before = np.argsort(before[mates][:, -2, 1], kind="stable")
+        order_after = np.argsort(after[mates][:, -2, 1], kind="stable")
+        np.testing.assert_array_equal(order_before, order_after)
+        np.testing.assert_array_equal(values[0][:-2], values[1][:-2])
+
+
+def test_the_order_of_rows_changes_the_order_of_cells_alone() -> None:
+    sample = mixed_table()
+    order = np.random.default_rng(1).permutation(len(sample))
+    _, before = fit_cells(sample.features, codes_of(sample))
+    other = sample.take(order)
+    _, after = fit_cells(other.features, codes_of(other))
+    np.testing.assert_allclose(before[order], after, atol=1e-6)
+
+
+def test_the_order_of_columns_changes_the_order_of_cells_alone() -> None:
+    sample = mixed_table()
+    _, before = fit_cells(sample.features, codes_of(sample))
+    features = permuted(sample.features, [2, 0, 3, 1], [1, 2, 0])
+    _, after = fit_cells(features, codes_of(sample))
+
+    def sorted_columns(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        flat = cells.transpose(1, 0, 2).reshape(cells.shape[1], -1)
+        return flat[np.lexsort(flat.T)]
+
+    np.testing.assert_allclose(sorted_columns(before), sorted_columns(after), atol=1e-6)
+
+
+def test_the_order_of_classes_changes_no_cell() -> None:
+    sample = mixed_table(n_classes=7, n_rows=300)
+    _, before = fit_cells(sample.features, codes_of(sample))
+    renamed = np.random.default_rng(2).permutation(7)[sample.target]
+    _, after = fit_cells(sample.features, codes_of(Sample(sample.features, renamed)))
+    np.testing.assert_allclose(before, after, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_a_columns_unit_changes_nothing(factor: float) -> None:
+    sample = mixed_table()
+    features = sample.features
+    scaled = Features(
+        features.numbers * np.float32(factor),
+        features.codes,
+        features.n_levels,
+        features.number_names,
+        features.code_names,
+    )
+    encoder, before = fit_cells(features, codes_of(sample))
+    other, after = fit_cells(scaled, codes_of(sample))
+    n_numbers = len(encoder.number_columns)
+    np.testing.assert_allclose(before[:, :n_numbers], after[:, :n_numbers], atol=1e-4)
+    np.testing.assert_allclose(
+        encoder.transform(features)[:, :n_numbers],
+        other.transform(scaled)[:, :n_numbers],
+        atol=1e-4,
+    )
+
+
+def test_places_of_training_rows_are_spread_evenly_and_ties_share_one() -> None:
+    values = np.r_[np.zeros(50), np.arange(1, 51)].astype(np.float32)[:, None]
+    features = Features(values, np.empty((100, 0), np.int32), (), ("a",), ())
+    _, cells = fit_cells(features, np.zeros((100, 1)))
+    u = cells[:, 0, 1]
+    assert np.unique(u[:50]).size == 1
+    assert u[0] == pytest.approx(0.25, abs=0.02)  # the middle of the half that is zero
+    np.testing.assert_allclose(u[50:], np.arange(50, 100) / 99, atol=0.02)
+
+
+def test_a_missing_number_is_said_so_and_stands_in_the_middle() -> None:
+    sample = mixed_table()
+    _, cells = fit_cells(sample.features, codes_of(sample))
+    is_missing = np.isnan(sample.features.numbers[:, 3])
+    np.testing.assert_array_equal(cells[:, 3, 1] == MISSING, is_missing)
+    assert (cells[is_missing, 3, 0] == 0).all()
+
+
+def test_a_constant_column_and_one_without_a_value_have_no_cells() -> None:
+    numbers = np.full((20, 3), 2.0, np.float32)
+    numbers[:, 1] = np.nan
+    numbers[:10, 2] = np.nan
+    features = Features(numbers, np.empty((20, 0), np.int32), (), ("a", "b", "c"), ())
+    encoder, cells = fit_cells(features, np.zeros((20, 1)))
+    assert encoder.number_columns.tolist() == [2]  # that it is missing says something
+    assert np.isfinite(cells).all()
+
+
+def test_a_table_without_a_column_of_use_has_one_that_says_nothing() -> None:
+    features = Features(np.ones((9, 1), np.float32), np.empty((9, 0), np.int32), (), ("a",), ())
+    encoder, cells = fit_cells(features, np.zeros((9, 1)))
+    np.testing.assert_array_equal(cells, np.zeros((9, 1, 2)))
+    np.testing.assert_array_equal(encoder.transform(features), cells)
+
+
+def test_an_unknown_level_has_no_indicator_and_the_codes_of_none() -> None:
+    sample = mixed_table()
+    encoder, _ = fit_cells(sample.features, codes_of(sample))
+    new = sample.features.take(np.arange(2))
+    strange = Features(
+        new.numbers,
+        np.full_like(new.codes, 999),
+        new.n_levels,
+        new.number_names,
+        new.code_names,
+    )
+    unknown = Features(
+        new.numbers, np.zeros_like(new.codes), new.n_levels, new.number_names, new.code_names
+    )
+    n_numbers = len(encoder.number_columns)
+    n_levels = len(encoder.levels)
+    cells = encoder.transform(strange)
+    assert (cells[:, n_numbers : n_numbers + n_levels, 1] == 0).all()
+    np.testing.assert_array_equal(cells, encoder.transform(unknown))
+
+
+def test_of_very_many_columns_those_that_tell_of_the_target_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=400)
+    numbers = rng.normal(size=(400, 1500)).astype(np.float32)
+    numbers[:, 1234] = np.abs(target)  # no straight line would find it
+    features = Features(
+        numbers, np.empty((400, 0), np.int32), (), tuple(map(str, range(1500))), ()
+    )
+    encoder, cells = fit_cells(features, np.square(target)[:, None] - 1)
+    assert cells.shape == (400, 1024, 2)
+    assert 1234 in encoder.kept
+    np.testing.assert_array_equal(encoder.transform(features), cells)
+
+
+def test_arrays_bring_the_encoder_back() -> None:
+    sample = mixed_table()
+    encoder, _ = fit_cells(sample.features, codes_of(sample))
+    again = CellEncoder.from_arrays(encoder.to_arrays())
+    np.testing.assert_array_equal(
+        again.transform(sample.features), encoder.transform(sample.features)
+    )
+
+
+def test_rows_with_the_same_cells_share_a_fold() -> None:
+    features = mixed_table(30).features
+    twice = features.take(np.r_[np.arange(30), np.arange(30)])
+    folds = fold_by_content(twice, 5)
+    np.testing.assert_array_equal(folds[:30], folds[30:])
+    assert set(folds) == {0, 1, 2, 3, 4}
+
+
+def test_hats_add_up_to_one_where_a_value_is_there() -> None:
+    u = torch.linspace(0, 1, 101)
+    basis = expand(torch.stack([torch.zeros(101), u], -1)[:, None])
+    torch.testing.assert_close(basis[:, 0, 1:9].sum(-1), torch.ones(101))
+    assert (basis[:, 0, 9] == 0).all()
+
+
+def test_a_missing_cell_has_its_flag_alone_and_padding_nothing() -> None:
+    cells = torch.tensor([[[0.0, MISSING], [0.0, -9.0]]])
+    basis = expand(cells)
+    assert basis[0, 0].tolist() == [0.0] * 9 + [1.0]
+    assert basis[0, 1].tolist() == [0.0] * 10
