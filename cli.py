@@ -6,31 +6,35 @@ Data goes to stdout, talk to stderr. Everything heavy is imported inside the com
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from autometa._version import __version__
+from autometa.cli_options import (
+    budget_options,
+    columns_options,
+    reading_words,
+    source_options,
+    study_options,
+)
 from autometa.errors import AutometaError
-from autometa.tables.formats import FORMATS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from autometa.studies.api import ReadingWords, TuneWords
+    from autometa.studies.prior_training import PriorTrainWords
     from autometa.studies.reports.listing import Listing
     from autometa.studies.results import TuneResult
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-
-Command = TypeVar("Command", bound=Callable[..., Any])  # click's own bound for decorators
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,117 +65,6 @@ class _Nouns(click.Group):
         return super().parse_args(ctx, args)
 
 
-def _names(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> list[str]:
-    """Column names of a repeatable `a,b` option; a name with a comma stands in quotes."""
-    return [name for row in csv.reader(given, skipinitialspace=True) for name in row]
-
-
-def _columns(name: str, text: str) -> Callable[[Command], Command]:
-    return click.option(name, metavar="A,B", multiple=True, callback=_names, help=text)
-
-
-def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Options as one decorator, listed in the help in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_source = _together(
-    click.argument("data", required=False),
-    click.option(
-        "--sql",
-        nargs=2,
-        metavar="URL QUERY",
-        help="Take the rows of a database query in place of DATA.",
-    ),
-)
-
-_reading = _together(
-    click.option("--delimiter", metavar="TEXT", help="Between cells; 'tab' for tabs. [found]"),
-    click.option("--encoding", metavar="NAME", help="Such as utf-8, utf-16, latin-1. [found]"),
-    click.option("--quote", metavar="TEXT", help="Around cells; '' for none. [found]"),
-    click.option("--decimal", metavar="TEXT", help="The decimal sign: . or a comma. [found]"),
-    click.option("--header/--no-header", default=None, help="Does row 1 hold names? [found]"),
-    click.option(
-        "--format",
-        type=click.Choice(list(FORMATS), case_sensitive=False),
-        metavar="NAME",
-        help=f"{', '.join(FORMATS)}. [by file name]",
-    ),
-)
-
-_columns_options = _together(
-    click.option("--target", metavar="COL", help="The column to predict. [the last]"),
-    click.option(
-        "--task",
-        type=click.Choice(["binary", "multiclass", "regression"]),
-        help="What to predict. [found from the target]",
-    ),
-    _columns("--categorical", "Columns to take as categories."),
-    _columns("--number", "Columns to take as numbers."),
-    _columns("--text", "Columns to take as free text."),
-    _columns("--date", "Columns to take as dates."),
-    _columns("--drop", "Columns to leave out."),
-    click.option("--group", metavar="COL", help="Rows of one group are never split apart."),
-    click.option(
-        "--time-column", metavar="COL", help="Score on rows later than those trained on."
-    ),
-    click.option("--weight", metavar="COL", help="How much each row counts."),
-)
-
-_budget_options = _together(
-    click.option(
-        "--time",
-        "times",
-        metavar="TIME",
-        multiple=True,
-        help="Budget: 60s, 10m, 1h30m; counts from the start of the process. [60s unless "
-        "--trials] A name that does not begin with a digit is a --time-column.",
-    ),
-    click.option(
-        "--trials",
-        type=int,
-        metavar="N",
-        help="Budget: how many trials. Alone, without --time, it makes runs of one seed equal.",
-    ),
-    click.option(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="Worker processes; 0: none. [one per core, fewer if memory is short]",
-    ),
-    click.option(
-        "--memory",
-        metavar="SIZE",
-        help="Bound on memory, 2G or 1500M: a worker that passes its share of it is ended. The "
-        "main process counts, but is never ended. [by the machine]",
-    ),
-)
-
-_study_options = _together(
-    click.option("--output", metavar="FOLDER", help="Where the model goes. [<data>_model]"),
-    click.option("--store", metavar="URL", help="The database of results. [see 'store path']"),
-    click.option("--metric", metavar="M", help="What to optimise. [log_loss, or rmse]"),
-    click.option(
-        "--seed", type=int, default=0, metavar="S", help="Of all that is random; 0 or more. [0]"
-    ),
-    click.option("--holdout", type=float, metavar="F", help="Share of rows kept for a last test."),
-    click.option("--test", metavar="FILE", help="Rows for a last test."),
-    _columns("--learners", "Learners to search over. [all]"),
-    click.option(
-        "--prior/--no-prior",
-        default=True,
-        help="May what past tables taught propose where to start? Nothing is learned yet: either "
-        "way the first configs are published defaults and our own.",
-    ),
-    click.option("--fresh", is_flag=True, help="Start over; do not resume an unfinished run."),
-)
-
 _store_option = click.option(
     "--store", metavar="URL", help="The database of results. [see 'store path']"
 )
@@ -188,11 +81,11 @@ def cli() -> None:
 
 
 @cli.command()
-@_source
-@_columns_options
-@_budget_options
-@_study_options
-@_reading
+@source_options
+@columns_options
+@budget_options
+@study_options
+@reading_words
 @click.option("--quiet", "is_quiet", is_flag=True, help="Say nothing but one last line.")
 @_json_option
 @click.pass_context
@@ -234,7 +127,7 @@ def tune(
 
 @cli.command()
 @click.argument("folder")
-@_source
+@source_options
 @click.option(
     "-o",
     "--output",
@@ -242,7 +135,7 @@ def tune(
     metavar="FILE",
     help="CSV, or by its ending: .tsv .parquet .arrow .jsonl; - for CSV on stdout.",
 )
-@_reading
+@reading_words
 def predict(
     folder: str,
     data: str | None,
@@ -340,6 +233,76 @@ def model_show(folder: str, as_json: bool) -> None:
     from autometa.studies.reports.cards import card_listing
 
     _show_listing(card_listing(read_card(Path(folder))), as_json)
+
+
+@cli.group()
+def prior() -> None:
+    """What was learned across tables: initial weights and learning rates for the next one."""
+
+
+@prior.command("show")
+@source_options
+@columns_options
+@reading_words
+@click.option("--prior-file", metavar="FILE", help="The prior. [the one that comes with us]")
+@_json_option
+def prior_show(
+    data: str | None,
+    sql: tuple[str, str] | None,
+    as_json: bool,
+    **words: Unpack[TuneWords],
+) -> None:
+    """Show what a prior was trained on and, if DATA is given, what it proposes for that table."""
+    from autometa.studies.proposing import load_card, propose_for
+    from autometa.studies.reports.priors import card_listing, proposal_listing
+
+    given = words.get("prior_file")
+    path = None if given is None else Path(given)
+    if data is None and sql is None:
+        _show_listing(card_listing(load_card(path)), as_json)
+        return
+    from autometa.studies.api import reading_options, table_options
+    from autometa.studies.sources import open_source
+    from autometa.tables.reading import read_table
+
+    raw = read_table(open_source(data, sql), reading_options(words))
+    proposal = propose_for(raw, table_options(words), path)
+    _show_listing(proposal_listing(proposal), as_json)
+
+
+@prior.command("train")
+@click.option("--tables", metavar="DIR", type=Path, help="A folder of parquet tables.")
+@click.option("--manifest", metavar="CSV", type=Path, help="What is in it, and which are kin.")
+@click.option(
+    "--half",
+    type=click.Choice(["design", "report", "all"]),
+    default="all",
+    help="Half of the families to train on; the other can then be measured on. [all]",
+)
+@click.option("-o", "--output", required=True, metavar="FILE", type=Path, help="The prior's file.")
+@click.option(
+    "--checkpoints", metavar="DIR", type=Path, help="Keep state here, and go on from it."
+)
+@click.option("--scale", type=float, default=1.0, metavar="F", help="Times the meta-steps. [1]")
+@click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]")
+@click.option("--device", default="cpu", metavar="NAME", help="cpu, or cuda. [cpu]")
+@click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
+def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
+    """Meta-train a prior on synthetic tables and, with --tables and --manifest, on real ones.
+
+    Takes hours on one core; broken off by Ctrl-C it goes on from --checkpoints.
+    """
+    from autometa.studies.prior_training import PriorTrainOptions, train_prior
+    from autometa.studies.reports.listeners import listening
+    from autometa.studies.reports.meta_progress import listening_to_phases
+
+    wanted = PriorTrainOptions(**options)
+    with (
+        listening(_talk(), "prior", is_silent=is_quiet) as listen,
+        listening_to_phases(_talk(), is_silent=is_quiet) as watch,
+    ):
+        trained = train_prior(wanted, listen, watch)
+    click.echo(f"prior {trained.card.name} in {options['output']}", err=True)
 
 
 @cli.group()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autometa.storage import Store
     from autometa.studies.api import Tuned, tune
     from autometa.studies.estimators import AutoMetaClassifier, AutoMetaRegressor
+    from autometa.studies.proposing import Proposal, propose
     from autometa.studies.results import TuneResult
     from autometa.studies.tuned_model import TunedModel
     from autometa.studies.tuned_model import load_model as load
@@ -26,23 +27,27 @@ __all__ = [
     "AutoMetaClassifier",
     "AutoMetaRegressor",
     "AutometaError",
+    "Proposal",
     "Store",
     "TuneResult",
     "Tuned",
     "TunedModel",
     "__version__",
     "load",
+    "propose",
     "tune",
 ]
 
 _HOMES = {
     "AutoMetaClassifier": ("autometa.studies.estimators", "AutoMetaClassifier"),
     "AutoMetaRegressor": ("autometa.studies.estimators", "AutoMetaRegressor"),
+    "Proposal": ("autometa.studies.proposing", "Proposal"),
     "Store": ("autometa.storage", "Store"),
     "TuneResult": ("autometa.studies.results", "TuneResult"),
     "Tuned": ("autometa.studies.api", "Tuned"),
     "TunedModel": ("autometa.studies.tuned_model", "TunedModel"),
     "load": ("autometa.studies.tuned_model", "load_model"),
+    "propose": ("autometa.studies.proposing", "propose"),
     "tune": ("autometa.studies.api", "tune"),
 }
 

@@ -33,6 +33,17 @@ class CurvePoint:
     loss: float
 
 
+def kind_of(learner: str, config: Config) -> str:
+    """What a trial is compared with: trials of its learner whose networks start alike.
+
+    One that starts where a prior says begins near its end, and costs a fraction of another.
+    """
+    start = config.get("start")
+    if start is None:
+        return learner
+    return f"{learner} from {'its own start' if start == 'standard' else 'a prior'}"
+
+
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One evaluated config.
@@ -58,3 +69,8 @@ class TrialRecord:
     origin: str = "search"
     error: str | None = None
     started_at: float = field(default=0.0)
+
+    @property
+    def kind(self) -> str:
+        """What it is compared with."""
+        return kind_of(self.learner, self.config)

@@ -63,7 +63,9 @@ class TuneWords(ReadingWords, total=False):
     time_column: str | None
     weight: str | None
     prior: bool
+    prior_file: str | Path | None
     fresh: bool
+    instant: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
     * a score no search has seen: `holdout` (a share of the rows) or `test` (more data)
     * `learners`, and columns by name: `categorical`, `text`, `date`, `number`, `drop`, `group`,
       `time_column`, `weight`
-    * `prior=False` starts from nothing learned (nothing is, yet), `fresh=True` does not resume
+    * `prior=False` starts from nothing learned, `prior_file` is a prior of your own,
+      `instant=True` (or `time=0`) takes the prior's network without a search
+    * `fresh=True` does not resume
     * how to read a file: `delimiter`, `encoding`, `quote`, `decimal`, `header`, `format`
 
     `listen` is called with every `Progress` and `Note`. Raises `AutometaError` for what the
@@ -124,10 +128,12 @@ def options_from(words: TuneWords) -> TuneOptions:
     """The checked options of these words. Raises `OptionError`, also for words unknown."""
     _check_known(words)
     time, memory, output = words.get("time"), words.get("memory"), words.get("output")
-    return TuneOptions(
+    prior_file = words.get("prior_file")
+    time_s = None if time is None else parse_seconds(time, may_be_none=True)
+    options = TuneOptions(
         table=table_options(words),
         reading=reading_options(words),
-        time_s=None if time is None else parse_seconds(time),
+        time_s=time_s or None,
         n_trials=words.get("trials"),
         started_at=words.get("started_at"),
         metric=words.get("metric"),
@@ -140,8 +146,11 @@ def options_from(words: TuneWords) -> TuneOptions:
         store=words.get("store"),
         output=None if output is None else Path(output),
         use_prior=words.get("prior", True),
+        prior_file=None if prior_file is None else Path(prior_file).absolute(),
         is_fresh=words.get("fresh", False),
     )
+    is_instant = words.get("instant", False) or time_s == 0
+    return options.instant() if is_instant else options
 
 
 def table_options(words: TuneWords) -> TableOptions:

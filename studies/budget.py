@@ -12,15 +12,23 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 864
 _UNITS_MB = {"mb": 1.0, "m": 1.0, "gb": 1024.0, "g": 1024.0, "tb": 1048576.0, "t": 1048576.0}
 
 
-def parse_seconds(text: str | float) -> float:
-    """Seconds of a duration such as 60, "60s", "10m", "1h30m". Raises `OptionError`."""
+def parse_seconds(text: str | float, *, may_be_none: bool = False) -> float:
+    """Seconds of a duration such as 60, "60s", "10m", "1h30m"; 0 only if it may be none at all.
+
+    Raises `OptionError`.
+    """
+    seconds = _seconds(text)
+    return 0.0 if may_be_none and seconds == 0 else _positive(seconds, str(text), "a time")
+
+
+def _seconds(text: str | float) -> float:
     if not isinstance(text, str):
-        return _positive(float(text), str(text), "a time")
+        return float(text)
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|min|[smhd]?)", text.strip().lower())
     spelled = "".join(number + unit for number, unit in parts)
     if not parts or spelled != re.sub(r"\s", "", text.lower()):
         raise OptionError(f"cannot read the time {text!r}: write 60s, 10m, 2h or 1h30m")
-    return _positive(sum(float(n) * _UNITS_S[unit or "s"] for n, unit in parts), text, "a time")
+    return sum(float(number) * _UNITS_S[unit or "s"] for number, unit in parts)
 
 
 def parse_megabytes(text: str | float) -> float:

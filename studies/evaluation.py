@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from autometa.learners import find_learner, import_library
 from autometa.learners._base import FitContext, TrialPruned
 from autometa.priors._base import StartProposer
-from autometa.records import CurvePoint, TrialRecord, TrialState
+from autometa.records import CurvePoint, TrialRecord, TrialState, kind_of
 from autometa.search._base import PruningPolicy
 from autometa.spaces import Config
 from autometa.studies.budget import Deadline
@@ -40,6 +40,11 @@ class WorkUnit:
     deadline: Deadline = field(default_factory=lambda: Deadline.after(None))
     start: StartProposer | None = None
     n_threads: int = 1
+
+    @property
+    def kind(self) -> str:
+        """What the trial is compared with."""
+        return kind_of(self.learner, self.config)
 
 
 def evaluate(unit: WorkUnit) -> TrialRecord:
@@ -95,7 +100,7 @@ class _FoldMonitor:
     def report(self, step: int, loss: float) -> None:
         """Add a point; raise `TrialPruned` if the policy finds the curve hopeless."""
         self.curve.append(CurvePoint(self._fold, step, float(loss)))
-        if self._unit.policy.is_hopeless_in_fold(self._unit.learner, self.curve):
+        if self._unit.policy.is_hopeless_in_fold(self._unit.kind, self.curve):
             raise TrialPruned
 
     def is_time_up(self) -> bool:
@@ -145,7 +150,7 @@ class _Trial:
             times[at] += 1
             is_last = index == n_folds - 1
             if not is_last and self._unit.policy.is_hopeless_after_fold(
-                self._unit.learner, self.fold_losses
+                self._unit.kind, self.fold_losses
             ):
                 raise TrialPruned
         prediction = total / times

@@ -27,7 +27,7 @@ from autometa.studies.results import MemberSummary, TuneResult
 from autometa.studies.setting import Baseline, Setting
 
 # seconds that the columns' importance may take without a time budget
-_IMPORTANCE_S = 10.0
+_IMPORTANCE_S, _INSTANT_IMPORTANCE_S = 10.0, 0.5
 # the importance ends this long before the budget does, for the model still has to be written
 _WRITING_S = 0.4
 # the judge is waited for this long after the budget, for the sake of the test score
@@ -92,6 +92,9 @@ class Finish:
         fits = FinalFits(self.study.workspace, plan, self.executor, end, self.start, self.say)
         return fits.fit(ensemble.members, n_fits)
 
+    def _importance_s(self) -> float:
+        return _INSTANT_IMPORTANCE_S if self.options.is_instant else _IMPORTANCE_S
+
     def _elapsed_s(self) -> float:
         return time.monotonic() - self.started
 
@@ -104,7 +107,7 @@ class Finish:
         if self.setting.test is not None:
             save_test(self.study.workspace, self.setting.test)
         members = tuple(replace(member, folds=member.folds[:1]) for member in ensemble.members)
-        latest = min(self.end.earlier(_WRITING_S).at, Deadline.after(_IMPORTANCE_S).at)
+        latest = min(self.end.earlier(_WRITING_S).at, Deadline.after(self._importance_s()).at)
         unit = JudgeUnit(
             workspace=self.study.workspace.folder,
             whole=self._staged("whole", parts) if has_test else None,

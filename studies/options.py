@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autometa.errors import OptionError
@@ -26,6 +26,9 @@ class TuneOptions:
     worker processes (None: one per core, or fewer where memory is short); 0 runs trials in this
     process. `memory_mb` bounds workers and driver together, but can hold back workers only: a
     driver that takes more than its part of it leaves them less.
+
+    `is_instant` is no search at all, but the network that a prior proposes: `instant` makes such
+    options of others.
     """
 
     table: TableOptions = field(default_factory=TableOptions)
@@ -43,7 +46,9 @@ class TuneOptions:
     store: str | Path | None = None
     output: Path | None = None
     use_prior: bool = True
+    prior_file: Path | None = None
     is_fresh: bool = False
+    is_instant: bool = False
     max_members: int = 12
 
     def __post_init__(self) -> None:
@@ -55,6 +60,12 @@ class TuneOptions:
             self.n_jobs != 0 or self.memory_mb is None,
             "--memory holds worker processes back, and --jobs 0 has none: give one or the other",
         )
+        _check(
+            self.use_prior or self.prior_file is None,
+            "--prior-file is a prior to use and --no-prior forbids it: give one or the other",
+        )
+        is_file = self.prior_file is None or self.prior_file.is_file()
+        _check(is_file, f"--prior-file {self.prior_file} is no file: see autometa prior train")
         is_share = self.holdout is None or 0 < self.holdout < 1
         _check(is_share, "--holdout is a share of the rows between 0 and 1, such as 0.2")
         _check(
@@ -66,6 +77,27 @@ class TuneOptions:
             not unknown,
             f"unknown learners {', '.join(unknown)}; there are {', '.join(available_learners())}",
         )
+
+    def instant(self) -> TuneOptions:
+        """The same for a model at once: one trial, which is the prior's own, in this process.
+
+        Raises `OptionError` for budgets, learners and workers of which nothing would be left.
+        """
+        is_said = self.time_s or self.n_trials or self.learners or self.memory_mb
+        _check(
+            not is_said and self.n_jobs is None,
+            "an instant model is one network without a search, in this process: leave --time, "
+            "--trials, --learners, --jobs and --memory out",
+        )
+        _check(self.use_prior, "an instant model is the prior's: leave --no-prior out")
+        return replace(
+            self, time_s=None, n_trials=1, n_jobs=0, learners=("network",), is_instant=True
+        )
+
+    @property
+    def planned_s(self) -> float | None:
+        """Seconds that folds are planned for: the fewest folds for an instant model."""
+        return 0.0 if self.is_instant else self.budget_s
 
     @property
     def budget_s(self) -> float | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autometa.priors._base import ConfigsProposer, StartProposer
 from autometa.priors.off import DefaultConfigs, StandardStart
+from autometa.priors.proposer.configs import StartConfigs
+from autometa.priors.proposer.start import SHIPPED_PRIOR, PriorStart
 from autometa.search._base import Pruner, Stopper
 from autometa.search.pruning import FoldPruner
 from autometa.search.stopping import NeverStop
+from autometa.studies.options import TuneOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,18 @@ class Proposers:
     stopper: Stopper
 
 
-def choose_proposers(*, use_prior: bool) -> Proposers:
-    """The proposers of a study. No learned prior is shipped yet, so both answers are "off"."""
-    del use_prior
-    return prior_off()
+def choose_proposers(options: TuneOptions) -> Proposers:
+    """The proposers of a study: a prior's where the user allows it and there is one."""
+    if not has_prior(options):
+        return prior_off()
+    off = prior_off()
+    start = PriorStart.of(options.prior_file)
+    return replace(off, name="prior", configs=StartConfigs(off.configs), start=start)
+
+
+def has_prior(options: TuneOptions) -> bool:
+    """Whether a prior can be asked in this study."""
+    return options.use_prior and (options.prior_file is not None or SHIPPED_PRIOR.exists())
 
 
 def prior_off() -> Proposers:

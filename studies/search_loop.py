@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autometa.records import TrialRecord, TrialState
+from autometa.records import TrialRecord, TrialState, kind_of
 from autometa.search.allocation import Allocation
 from autometa.spaces import Config
 from autometa.studies.asking import Asked, Asker
@@ -195,14 +195,15 @@ class SearchLoop:
         return expected_s <= _MOST_OVERDRAFT * may_s
 
     def _expected_s(self, asked: Asked) -> float | None:
-        """Seconds the config will take, by the learner's earlier trials; None if it had none.
+        """Seconds the config will take, by earlier trials of its kind; None if there were none.
 
         Other learners tell nothing, and a learner paces itself by the time it is given.
         """
+        kind = kind_of(asked.learner, asked.config)
         rates = sorted(
             record.duration_s / self.relative_cost(record.learner, record.config)
             for record in self.records
-            if record.state in _TIMED and record.learner == asked.learner
+            if record.state in _TIMED and record.kind == kind
         )
         if not rates:
             return None

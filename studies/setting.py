@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.errors import TableError
+from autometa.errors import OptionError, TableError
 from autometa.learners import find_learner
 from autometa.learners._base import TableShape
 from autometa.metrics import Metric, baseline_prediction, find_metric
+from autometa.priors.proposer.start import digest_of
 from autometa.spaces import Space
 from autometa.studies.options import TuneOptions
+from autometa.studies.proposers import has_prior
 from autometa.tables._base import Kind
 from autometa.tables.description import describe
 from autometa.tables.preparation import PreparedRows, fingerprint, prepare_like, prepare_table
@@ -46,12 +48,18 @@ def make_setting(data: object, options: TuneOptions) -> Setting:
 
     Raises `TableError` or `OptionError` for whatever the user can mend.
     """
+    if options.is_instant and not has_prior(options):
+        raise OptionError(
+            "an instant model is a prior's, and none comes with this version: give --prior-file, "
+            "see autometa prior train"
+        )
     table = prepare_table(read_table(data, options.reading), options.table)
     metric = find_metric(options.metric, table.schema.target.kind)
     table, test = _hold_out(table, options)
-    plan = plan_splits(table, seed=options.seed, budget_s=options.budget_s)
+    plan = plan_splits(table, seed=options.seed, budget_s=options.planned_s)
     mark = fingerprint(table)
-    spaces = {name: find_learner(name).space(_shape(table)) for name in options.learner_names}
+    shape = _shape(table, has_prior=has_prior(options))
+    spaces = {name: find_learner(name).space(shape) for name in options.learner_names}
     return Setting(
         table=table,
         test=test,
@@ -115,10 +123,11 @@ def _hold_out(table: Table, options: TuneOptions) -> tuple[Table, PreparedRows |
     return table.take(rest), PreparedRows(part.frame, part.target, part.weights, 0)
 
 
-def _shape(table: Table) -> TableShape:
+def _shape(table: Table, *, has_prior: bool) -> TableShape:
     kinds = [column.kind for column in table.schema.used]
     n_codes = sum(kind is Kind.CATEGORY for kind in kinds)
-    return TableShape(len(table), len(kinds) - n_codes, n_codes, table.schema.target)
+    sizes = len(table), len(kinds) - n_codes, n_codes
+    return TableShape(*sizes, table.schema.target, has_prior)
 
 
 def _key(
@@ -138,4 +147,6 @@ def _key(
         "spaces": repr(sorted(spaces.items())),
         "columns": asdict(options.table),
     }
+    if has_prior(options):
+        parts["prior"] = digest_of(options.prior_file)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -154,7 +154,7 @@ class _Run:
             store=self.store,
             executor=self.executor,
             baseline=baseline,
-            start=choose_proposers(use_prior=self.options.use_prior).start,
+            start=choose_proposers(self.options).start,
             started=self.started,
             end=self.end,
             say=self._say,
@@ -193,7 +193,7 @@ class _Run:
         self.listen(Note(text))
 
     def _search(self, study: OpenStudy, baseline: Baseline, show: _Show) -> None:
-        proposers = choose_proposers(use_prior=self.options.use_prior)
+        proposers = choose_proposers(self.options)
         asker = self._make_asker(study, proposers)
         mirror = TrialMirror.open(self.store.url, f"autometa-{study.record.id}")
         for record in study.past:  # a run killed between its two writes left one out

@@ -76,12 +76,16 @@ class SilentMonitor:
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """What a space may depend on: the size and target of the rows to train on."""
+    """What a space may depend on: the size and target of the rows to train on.
+
+    `has_prior` says whether a prior can be asked for a network's start.
+    """
 
     n_rows: int
     n_numbers: int
     n_codes: int
     target: Target
+    has_prior: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 from autometa.spaces import Config, Space
 from autometa.tables._base import Sample, Target
 
+if TYPE_CHECKING:  # it loads torch, which no study needs before its first fit
+    from autometa.priors.proposer.proposing import NetworkProposal
+
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A network about to be trained: its rows, and the shape of each of its tensors by name."""
+    """A network about to be trained: its rows, and the shape of each of its tensors by name.
+
+    A network that the prior is to propose has no tensors yet; the values to predict are then
+    standardised.
+    """
 
     train: Sample
     target: Target
@@ -32,10 +39,13 @@ class StartRequest:
 class NetworkStart:
     """Where the inner loop starts.
 
-    `weights` replaces the initial value of the named tensors; `rate_factors` multiplies the
-    learning rate of the named tensors; tensors not named keep the learner's own. `n_steps` is a
-    suggested end of training in epochs.
+    `network` takes the place of the learner's own, where the config asks for it; it has rates and
+    a schedule of its own, and the rest is not looked at. Else `weights` replaces the initial value
+    of the named tensors; `rate_factors` multiplies the learning rate of the named tensors; tensors
+    not named keep the learner's own. `n_steps` is a suggested end of training in epochs.
     """
+
+    network: NetworkProposal | None = None
 
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     rate_factors: Mapping[str, float] = field(default_factory=dict)

@@ -14,13 +14,16 @@ from autometa.records import CurvePoint, TrialRecord
 
 
 class PruningPolicy(Protocol):
-    """Decides in a worker whether a running trial is hopeless. Picklable and deterministic."""
+    """Decides in a worker whether a running trial is hopeless. Picklable and deterministic.
 
-    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+    `kind` is what it is compared with: `records.kind_of`.
+    """
+
+    def is_hopeless_after_fold(self, kind: str, fold_losses: Sequence[float]) -> bool:
         """Whether to prune, given the losses of the folds finished so far."""
         ...
 
-    def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
+    def is_hopeless_in_fold(self, kind: str, curve: Sequence[CurvePoint]) -> bool:
         """Whether to prune, given the learning curve of the fold being trained."""
         ...
 

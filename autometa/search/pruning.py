@@ -23,14 +23,14 @@ SLOWNESS = 2.0  # a curve is compared with where others were in 1 / SLOWNESS of 
 class NeverPolicy:
     """Finds no trial hopeless."""
 
-    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+    def is_hopeless_after_fold(self, kind: str, fold_losses: Sequence[float]) -> bool:
         """Never."""
-        del learner, fold_losses
+        del kind, fold_losses
         return False
 
-    def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
+    def is_hopeless_in_fold(self, kind: str, curve: Sequence[CurvePoint]) -> bool:
         """Never."""
-        del learner, curve
+        del kind, curve
         return False
 
 
@@ -101,16 +101,16 @@ class FoldPolicy:
     n_noises: float = 1.0
     limits: Mapping[tuple[str, int], CurveLimits] = field(default_factory=dict)
 
-    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+    def is_hopeless_after_fold(self, kind: str, fold_losses: Sequence[float]) -> bool:
         """Whether the trial misses its learner's standard."""
-        standard = self.standards.get(learner)
+        standard = self.standards.get(kind)
         return standard is not None and standard.is_missed(fold_losses, self.n_noises)
 
-    def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
+    def is_hopeless_in_fold(self, kind: str, curve: Sequence[CurvePoint]) -> bool:
         """Whether the fold's curve is well above what the learner's other configs had by then."""
         if not curve:
             return False
-        limits = self.limits.get((learner, curve[-1].fold))
+        limits = self.limits.get((kind, curve[-1].fold))
         return limits is not None and limits.is_exceeded(
             [point for point in curve if point.fold == curve[-1].fold]
         )
@@ -133,10 +133,10 @@ class FoldPruner:
         """A snapshot for the next trial."""
         tried = [trial for trial in trials if not trial.state.is_failure]
         standards: dict[str, FoldStandard] = {}
-        for learner in sorted({trial.learner for trial in tried}):
-            standard = self._standard([trial for trial in tried if trial.learner == learner])
+        for kind in sorted({trial.kind for trial in tried}):
+            standard = self._standard([trial for trial in tried if trial.kind == kind])
             if standard is not None:
-                standards[learner] = standard
+                standards[kind] = standard
         return FoldPolicy(standards, self.n_noises, self._limits(tried)) if standards else _NEVER
 
     def _standard(self, tried: Sequence[TrialRecord]) -> FoldStandard | None:
@@ -165,7 +165,7 @@ class FoldPruner:
                 by_fold.setdefault(point.fold, []).append(point)
             for fold, points in by_fold.items():
                 if fold < n_whole:
-                    curves.setdefault((trial.learner, fold), []).append(points)
+                    curves.setdefault((trial.kind, fold), []).append(points)
         return {
             key: self._limits_of(found)
             for key, found in curves.items()

@@ -62,6 +62,11 @@ class Target:
         """K: the number of classes, 1 for regression."""
         return len(self.classes) if self.kind.is_classification else 1
 
+    @property
+    def n_classes(self) -> int:
+        """The number of classes, 0 for regression."""
+        return len(self.classes) if self.kind.is_classification else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -1,6 +1,8 @@
 """One fit of the network learner with its defaults, as `_peer_systems` fits another system.
 
-python -m autometa.studies.benchmarks._network_fit KIND TARGET TRAIN TEST SEED CORES OUTPUT
+python -m autometa.studies.benchmarks._network_fit KIND TARGET TRAIN TEST SEED CORES OUTPUT [START]
+
+START is "standard", or "prior" for the prior that comes with the package.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from autometa._version import __version__
 from autometa.learners import find_learner
 from autometa.learners._base import FitContext
+from autometa.priors.proposer.start import PriorStart
+from autometa.spaces import Config
 from autometa.tables._base import Sample, TaskKind
 from autometa.tables.features import FeatureEncoder
 from autometa.tables.preparation import TableOptions, prepare_like, prepare_table
@@ -26,16 +30,21 @@ from autometa.tables.splits import final_split
 
 
 def fit_and_predict(
-    kind: str, target: str, train: Path, test: Path, seed: int
+    kind: str, target: str, train: Path, test: Path, seed: int, start: str = "standard"
 ) -> NDArray[np.float64]:
     """Probabilities in the order of the sorted labels, or values, of the test rows."""
+    is_proposed = start == "prior"
     table = prepare_table(read_table(train), TableOptions(target=target, kind=TaskKind(kind)))
     split = final_split(table, seed=seed)
     kinds = {column.name: column.kind for column in table.schema.used}
     encoder = FeatureEncoder.fit(table.frame, kinds, seed=seed)
     rows = Sample(encoder.transform(table.frame), table.target)
-    context = FitContext(table.schema.target, seed=seed)
-    model = find_learner("network").fit({}, rows.take(split.fit), rows.take(split.stop), context)
+    proposer = PriorStart.of() if is_proposed else None
+    context = FitContext(table.schema.target, seed=seed, start=proposer)
+    config: Config = {"start": "prior"} if is_proposed else {}
+    model = find_learner("network").fit(
+        config, rows.take(split.fit), rows.take(split.stop), context
+    )
     frame = prepare_like(read_table(test), table.schema, needs_target=False).frame
     predicted = model.predict(encoder.transform(frame))
     if not table.schema.target.kind.is_classification:
@@ -61,10 +70,10 @@ def in_order_of_labels(
 
 def main() -> None:
     """Run one fit as the command line says."""
-    kind, target, train, test, seed, n_cores, output = sys.argv[1:]
+    kind, target, train, test, seed, n_cores, output, *start = sys.argv[1:]
     import_module("torch").set_num_threads(int(n_cores))
     begun = time.monotonic()
-    predicted = fit_and_predict(kind, target, Path(train), Path(test), int(seed))
+    predicted = fit_and_predict(kind, target, Path(train), Path(test), int(seed), *start)
     wall_s = time.monotonic() - begun
     np.save(output, predicted)
     sys.stdout.write(json.dumps({"version": __version__, "wall_s": round(wall_s, 2)}) + "\n")

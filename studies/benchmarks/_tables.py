@@ -1,16 +1,8 @@
-"""Which tables a benchmark runs on, and how their rows are split: chosen by rule, not by result.
-
-A manifest is a CSV with a row a table: slug, task, target, rows, family; the table is
-`<slug>.parquet` in the tables' folder. Families are halved by a hash of their names: designs are
-chosen on one half, figures are reported on the other.
-"""
+"""Which tables a benchmark runs on, and how their rows are split: by rule, not by result."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import random
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
@@ -18,56 +10,25 @@ import numpy as np
 import polars as pl
 from sklearn.model_selection import train_test_split
 
-from autometa.errors import OptionError
+from autometa.studies.table_folders import ListedTable
 
 KINDS = ("binary", "multiclass", "regression")
-HALVES = ("design", "report", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class BenchTable:
-    """A line of the manifest."""
-
-    slug: str
-    kind: str
-    target: str
-    n_rows: int
-    family: str
-
-    @property
-    def half(self) -> str:
-        """The half of the families that the table belongs to."""
-        last_digit = hashlib.sha256(self.family.encode()).hexdigest()[-1]
-        return "design" if int(last_digit, 16) < 8 else "report"
-
-
-def read_manifest(path: Path) -> list[BenchTable]:
-    """The tables of a manifest. Raises `OptionError` if it cannot be read as one."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                BenchTable(r["slug"], r["task"], r["target"], int(r["rows"]), r["family"])
-                for r in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError) as why:
-        needed = "slug, task, target, rows, family"
-        raise OptionError(f"{path} is not a manifest with columns {needed}: {why}") from why
 
 
 def choose_tables(
-    manifest: list[BenchTable], n_per_kind: int, *, seed: int, half: str, least_rows: int = 300
-) -> list[BenchTable]:
+    manifest: list[ListedTable], n_per_kind: int, *, seed: int, half: str, least_rows: int = 300
+) -> list[ListedTable]:
     """`n_per_kind` tables of each kind of task, one of a family, drawn with `seed`."""
     rng = random.Random(seed)  # noqa: S311  a draw, not a secret
-    chosen: list[BenchTable] = []
-    by_kind: list[list[BenchTable]] = []
+    chosen: list[ListedTable] = []
+    by_kind: list[list[ListedTable]] = []
     for kind in KINDS:
         fitting = sorted(
             (t for t in manifest if t.kind == kind and t.n_rows >= least_rows),
             key=lambda table: table.slug,
         )
         rng.shuffle(fitting)
-        of_kind: list[BenchTable] = []
+        of_kind: list[ListedTable] = []
         for table in fitting:
             is_wanted = half in ("all", table.half)
             is_new = table.family not in {other.family for other in chosen + of_kind}
@@ -79,7 +40,7 @@ def choose_tables(
     return [table for turn in zip_longest(*by_kind) for table in turn if table is not None]
 
 
-def split_table(table: BenchTable, tables: Path, folder: Path, seed: int) -> tuple[Path, Path]:
+def split_table(table: ListedTable, tables: Path, folder: Path, seed: int) -> tuple[Path, Path]:
     """Write the 75/25 split of a table's rows as two parquet files, stratified by class.
 
     A row that is alone in its class goes to the training rows: no system could predict it.

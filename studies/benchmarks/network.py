@@ -15,8 +15,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from autometa.studies.benchmarks._tables import HALVES, choose_tables, read_manifest
+from autometa.studies.benchmarks._tables import choose_tables
 from autometa.studies.benchmarks.peers import NETWORK, Contest, Run, as_markdown, run_contest
+from autometa.studies.table_folders import HALVES, read_manifest
 
 PEER = "realmlp"
 
@@ -58,6 +59,8 @@ def parse(given: list[str]) -> argparse.Namespace:
     add("--half", choices=HALVES, default="report", help="half of the families [report]")
     add("--draw", type=int, default=0, help="seed that draws the tables [0]")
     add("--seed", type=int, default=0, help="seed of the split and the fits [0]")
+    starts = "where our network starts: as by itself, or as the prior proposes [standard]"
+    add("--start", choices=("standard", "prior"), default="standard", help=starts)
     add("--cores", type=int, default=2, help="cores for each fit [2]")
     add("--results", type=Path, default=Path("bench-network.jsonl"), help="JSON lines")
     add("--json", action="store_true", help="JSON on stdout in place of Markdown")
@@ -75,6 +78,7 @@ def main() -> None:
         seed=arguments.seed,
         n_cores=arguments.cores,
         has_ours=False,
+        start=arguments.start,
     )
     manifest = read_manifest(arguments.manifest)
     chosen = choose_tables(manifest, arguments.per_kind, seed=arguments.draw, half=arguments.half)

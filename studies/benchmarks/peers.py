@@ -36,13 +36,8 @@ from numpy.typing import NDArray
 from autometa._version import __version__
 from autometa.class_scores import log_loss
 from autometa.errors import OptionError
-from autometa.studies.benchmarks._tables import (
-    HALVES,
-    BenchTable,
-    choose_tables,
-    read_manifest,
-    split_table,
-)
+from autometa.studies.benchmarks._tables import choose_tables, split_table
+from autometa.studies.table_folders import HALVES, ListedTable, read_manifest
 from autometa.studies.worker import ENVIRONMENT
 from autometa.value_scores import root_mean_squared_error
 
@@ -80,6 +75,11 @@ class Run:
     options: str = ""
 
     @property
+    def is_worth_retrying(self) -> bool:
+        """Whether it failed, though not by taking far longer than it may: it would again."""
+        return self.error is not None and not self.error.startswith("TimeoutExpired")
+
+    @property
     def key(self) -> tuple[str, str, float, int, str]:
         """What was run: a later run of the same replaces it."""
         return self.table, self.system, self.budget_s, self.seed, self.options
@@ -87,7 +87,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """What is run on every table: systems with the Python that runs each, and the limits."""
+    """What is run on every table: systems with the Python that runs each, and the limits.
+
+    `start` is where the network starts, where it is one of the systems.
+    """
 
     pythons: dict[str, str]
     budget_s: float
@@ -96,6 +99,7 @@ class Contest:
     n_cores: int
     ours: tuple[str, ...] = ()
     has_ours: bool = True
+    start: str = "standard"
 
     @property
     def entries(self) -> list[tuple[str, float]]:
@@ -106,11 +110,13 @@ class Contest:
 
     def options_of(self, system: str) -> str:
         """The options beyond the contest's own, as one text."""
+        if system == NETWORK and self.start != "standard":
+            return f"start={self.start}"
         return shlex.join(self.ours) if system == OURS else ""
 
 
 def run_contest(
-    chosen: list[BenchTable], tables: Path, contest: Contest, results: Path
+    chosen: list[ListedTable], tables: Path, contest: Contest, results: Path
 ) -> list[Run]:
     """Run what `results` does not hold yet, appending to it, and return this contest's runs."""
     found = {run.key: run for run in read_runs(results)}
@@ -120,7 +126,7 @@ def run_contest(
         for system, budget_s in contest.entries
     ]
     for table, key in keys:
-        if key in found and found[key].error is None:
+        if key in found and not found[key].is_worth_retrying:
             continue
         run = _run(table, tables, contest, key[1], key[2])
         found[key] = run
@@ -149,7 +155,7 @@ def _append(run: Run, results: Path) -> None:
         file.write(("\n" if is_torn else "") + json.dumps(asdict(run)) + "\n")
 
 
-def _run(table: BenchTable, tables: Path, contest: Contest, system: str, budget_s: float) -> Run:
+def _run(table: ListedTable, tables: Path, contest: Contest, system: str, budget_s: float) -> Run:
     loss, wall_s, version, error = None, 0.0, "", None
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="autometa-peers-") as name:
@@ -182,7 +188,7 @@ def _run(table: BenchTable, tables: Path, contest: Contest, system: str, budget_
 
 
 def _run_peer(
-    table: BenchTable, contest: Contest, folder: Path, system: str
+    table: ListedTable, contest: Contest, folder: Path, system: str
 ) -> tuple[NDArray[np.float64], str]:
     output = folder / "predictions.npy"
     paths = [str(folder / "train.parquet"), str(folder / "test.parquet")]
@@ -194,13 +200,14 @@ def _run_peer(
         command = [contest.pythons[system], str(script), system]
         limits.insert(0, str(contest.budget_s))
     command += [table.kind, table.target]
-    said = _call([*command, *paths, *limits], contest, contest.budget_s)
+    more = [contest.start] if system == NETWORK else []
+    said = _call([*command, *paths, *limits, *more], contest, contest.budget_s)
     about = json.loads(said.strip().splitlines()[-1])
     return np.load(output), about["version"]
 
 
 def _run_ours(
-    table: BenchTable, contest: Contest, folder: Path, budget_s: float
+    table: ListedTable, contest: Contest, folder: Path, budget_s: float
 ) -> tuple[NDArray[np.float64], float]:
     """Tune and predict as a user does, by the command line; the time is the tuning's."""
     model, output = folder / "model", folder / "predictions.csv"
@@ -262,7 +269,7 @@ def _call(command: list[str], contest: Contest, budget_s: float) -> str:
     return done.stdout
 
 
-def loss_of(table: BenchTable, train: Path, test: Path, predicted: NDArray[np.float64]) -> float:
+def loss_of(table: ListedTable, train: Path, test: Path, predicted: NDArray[np.float64]) -> float:
     """The loss on the test rows. Raises `ValueError` for predictions that do not fit them."""
     target = pl.read_parquet(test, columns=[table.target])[table.target]
     if table.kind == "regression":

@@ -6,7 +6,7 @@ Each is a context manager that gives the `listen` of `meta_train`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import isnan
 
 from rich.console import Console
@@ -32,6 +32,24 @@ def listening_to_training(
             yield listen
     else:
         yield LineListener(lambda line: console.print(Text(line), soft_wrap=True), title)
+
+
+@contextmanager
+def listening_to_phases(
+    console: Console, *, is_silent: bool = False
+) -> Generator[Callable[[str, MetaProgress], None]]:
+    """As `listening_to_training`, for trainings one after another, each under its own title."""
+    with ExitStack() as stack:
+        listeners: dict[str, MetaListener] = {}
+
+        def listen(phase: str, progress: MetaProgress) -> None:
+            if phase not in listeners:
+                stack.close()
+                shown = listening_to_training(console, phase, is_silent=is_silent)
+                listeners[phase] = stack.enter_context(shown)
+            listeners[phase](progress)
+
+        yield listen
 
 
 class LineListener:

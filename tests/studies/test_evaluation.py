@@ -116,10 +116,10 @@ def test_the_same_trial_gives_the_same_losses(make_workspace: Make) -> None:
 class _PruneAfter:
     n_folds: int
 
-    def is_hopeless_after_fold(self, learner: str, fold_losses: Sequence[float]) -> bool:
+    def is_hopeless_after_fold(self, kind: str, fold_losses: Sequence[float]) -> bool:
         return len(fold_losses) >= self.n_folds
 
-    def is_hopeless_in_fold(self, learner: str, curve: Sequence[CurvePoint]) -> bool:
+    def is_hopeless_in_fold(self, kind: str, curve: Sequence[CurvePoint]) -> bool:
         return self.n_folds == 0
 
 

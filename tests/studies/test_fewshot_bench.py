@@ -15,8 +15,6 @@ import torch
 from autometa.cli import main
 from autometa.errors import OptionError
 from autometa.metalearning import FewShotTable
-from autometa.studies.benchmarks._tables import BenchTable
-from autometa.studies.benchmarks.metalearning._commits import current_commit
 from autometa.studies.benchmarks.metalearning._fewshot_algorithms import (
     ALGORITHMS,
 )
@@ -24,6 +22,8 @@ from autometa.studies.benchmarks.metalearning._fewshot_baselines import BASELINE
 from autometa.studies.benchmarks.metalearning._fewshot_data import Chosen, choose
 from autometa.studies.benchmarks.metalearning._fewshot_measuring import draw
 from autometa.studies.benchmarks.metalearning._fewshot_training import Plan, train
+from autometa.studies.provenance import current_commit
+from autometa.studies.table_folders import ListedTable
 
 FAMILIES = ("family a", "family b", "family c", "family d", "family e", "family f")
 FAST = ["--baseline", "class means", "--baseline", "nearest"]
@@ -40,7 +40,7 @@ def _same_threads() -> Generator[None]:
 
 def half_of(family: str) -> str:
     """The half of the manifest that a family belongs to."""
-    return BenchTable("", "binary", "", 1, family).half
+    return ListedTable("", "binary", "", 1, family).half
 
 
 def write_tables(folder: Path) -> Path:

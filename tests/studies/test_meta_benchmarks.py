@@ -14,15 +14,11 @@ from autometa.cli import main
 from autometa.metalearning import TaskScores
 from autometa.studies.benchmarks import benchmark_names
 from autometa.studies.benchmarks.metalearning import meta_speed, sinusoid
-from autometa.studies.benchmarks.metalearning._commits import (
-    UNKNOWN,
-    commits_behind,
-    current_commit,
-    older_state,
-)
+from autometa.studies.benchmarks.metalearning._commits import commits_behind, older_state
 from autometa.studies.benchmarks.metalearning._networks import conv_network, seeded, sine_network
 from autometa.studies.benchmarks.metalearning._results import Figure, figures
 from autometa.studies.benchmarks.metalearning._sinusoid_recipes import RECIPES
+from autometa.studies.provenance import UNKNOWN, current_commit
 from tests.studies.bench_output import SHORT, bench, require_finite
 
 

@@ -11,12 +11,7 @@ import polars as pl
 import pytest
 
 from autometa.studies.benchmarks import run_benchmark
-from autometa.studies.benchmarks._tables import (
-    BenchTable,
-    choose_tables,
-    read_manifest,
-    split_table,
-)
+from autometa.studies.benchmarks._tables import choose_tables, split_table
 from autometa.studies.benchmarks.peers import (
     OURS,
     Contest,
@@ -30,13 +25,14 @@ from autometa.studies.benchmarks.peers import (
     run_contest,
     standings,
 )
+from autometa.studies.table_folders import ListedTable, read_manifest
 from tests.studies.small_tables import TARGETS, mixed_frame
 
 ROOT = Path(__file__).parent.parent.parent
 N = 320  # the draw leaves out tables of fewer than 300 rows
 RUN = Run("t", "binary", "lightgbm", 60.0, 0, 0.5, 3.0, "4.6", None)
 MANIFEST = [
-    BenchTable(f"{kind}-{i}", kind, "y", 1000, f"family-{i}")
+    ListedTable(f"{kind}-{i}", kind, "y", 1000, f"family-{i}")
     for kind in ("binary", "multiclass", "regression")
     for i in range(40)
 ]
@@ -88,11 +84,24 @@ def test_the_bench_runs_and_goes_on_where_it_was(
 
 def test_a_bad_table_is_a_failed_run(tmp_path: Path) -> None:
     """A table whose file is gone fails, is told, and the next table is run all the same."""
-    table = BenchTable("gone", "binary", "y", N, "f")
+    table = ListedTable("gone", "binary", "y", N, "f")
     contest = Contest({"lightgbm": "python"}, 1.0, 0.0, 0, 1)
     runs = run_contest([table, replace(table, slug="away")], tmp_path, contest, tmp_path / "r")
     assert [run.table for run in runs] == ["gone", "gone", "away", "away"]
     assert all(run.loss is None and "FileNotFoundError" in str(run.error) for run in runs)
+
+
+def test_what_failed_is_run_again_but_not_what_took_far_too_long(tmp_path: Path) -> None:
+    """A run that goes on after a stop does not wait once more for a system that never ends."""
+    table = ListedTable("gone", "binary", "y", N, "f")
+    contest = Contest({"lightgbm": "python", "catboost": "python"}, 1.0, 0.0, 0, 1, has_ours=False)
+    late = replace(RUN, table="gone", loss=None, budget_s=1.0, error="TimeoutExpired: 305 s")
+    failed = replace(late, system="catboost", error="ValueError: no")
+    lines = [json.dumps(asdict(run)) for run in (late, failed)]
+    (tmp_path / "r").write_text("\n".join(lines) + "\n")
+    runs = run_contest([table], tmp_path, contest, tmp_path / "r")
+    assert runs[0] == late
+    assert "FileNotFoundError" in str(runs[1].error)
 
 
 def test_what_cannot_be_read_is_left_out(
@@ -157,7 +166,7 @@ def test_the_draw_is_the_same_each_time() -> None:
 def test_a_manifest_is_read_as_written(tmp_path: Path) -> None:
     """Slug, task, target, rows and family of each line."""
     tables = read_manifest(write_tables(tmp_path))
-    assert tables[1] == BenchTable("regression", "regression", "price", N, "family of regression")
+    assert tables[1] == ListedTable("regression", "regression", "price", N, "family of regression")
 
 
 def test_our_columns_are_found_by_name() -> None:
@@ -174,7 +183,7 @@ def test_our_columns_are_found_by_name() -> None:
 def test_a_class_without_training_rows_is_told(tmp_path: Path) -> None:
     """Test rows of an unknown class, and predictions of another shape, are errors in words."""
     train, test = tmp_path / "a.parquet", tmp_path / "b.parquet"
-    table = BenchTable("t", "binary", "y", N, "f")
+    table = ListedTable("t", "binary", "y", N, "f")
     pl.DataFrame({"y": ["a", "b"]}).write_parquet(train)
     pl.DataFrame({"y": ["a", "b"]}).write_parquet(test)
     even = np.full((2, 2), 0.5)
@@ -190,7 +199,7 @@ def test_a_row_alone_in_its_class_is_trained_on(tmp_path: Path) -> None:
     """The split keeps every row once, and a class of one row on the training side."""
     frame = pl.DataFrame({"x": range(41), "y": ["rare", *(["a", "b"] * 20)]})
     frame.write_parquet(tmp_path / "t.parquet")
-    table = BenchTable("t", "multiclass", "y", 41, "f")
+    table = ListedTable("t", "multiclass", "y", 41, "f")
     train, test = map(pl.read_parquet, split_table(table, tmp_path, tmp_path, seed=0))
     assert "rare" in train["y"].to_list()
     assert test["y"].value_counts()["count"].to_list() == [5, 5]

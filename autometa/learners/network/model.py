@@ -19,15 +19,18 @@ from safetensors.numpy import load_file, save_file
 
 from autometa.errors import ModelError
 from autometa.learners._base import Model
+from autometa.learners.network._base import RowInputs, TableNetwork, outputs_of
 from autometa.learners.network.inputs import Inputs
-from autometa.learners.network.module import Architecture, NetworkModule, outputs_of
+from autometa.learners.network.module import Architecture, NetworkModule
+from autometa.learners.network.proposed import CellInputs, ProposedModule
 from autometa.learners.network.scoring import TargetScale, log_probabilities
 from autometa.metrics import Objective
 from autometa.tables._base import Features
 
 _CARD_FILE = "network.json"
 _TENSOR_FILE = "network.safetensors"
-_FORMAT = 1
+# a proposed network is of format 2, which versions without a prior refuse
+_STANDARD, _PROPOSED = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class NetworkModel(Model):
     """A trained network."""
 
     def __init__(
-        self, inputs: Inputs, module: NetworkModule, reading: Reading, n_steps: int
+        self, inputs: RowInputs, module: TableNetwork, reading: Reading, n_steps: int
     ) -> None:
         self.n_steps = n_steps
         self._inputs = inputs
@@ -58,7 +61,7 @@ class NetworkModel(Model):
             return torch.cat(values).numpy() if values else np.zeros(0)
         sharpness = self._reading.sharpness
         rows = [torch.softmax(sharpness * log_probabilities(outputs), 1) for outputs in chunks]
-        n_outputs = self._module.architecture.n_outputs
+        n_outputs = self._module.n_outputs
         return torch.cat(rows).numpy() if rows else np.zeros((0, n_outputs))
 
     def save(self, folder: Path) -> None:
@@ -69,8 +72,8 @@ class NetworkModel(Model):
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         save_file(contiguous, str(folder / _TENSOR_FILE))
         card = {
-            "format": _FORMAT,
-            "architecture": dataclasses.asdict(self._module.architecture),
+            "format": _PROPOSED if isinstance(self._module, ProposedModule) else _STANDARD,
+            "architecture": self._module.facts(),
             "sharpness": self._reading.sharpness,
             "target": self._reading.target and dataclasses.asdict(self._reading.target),
             "n_steps": self.n_steps,
@@ -86,10 +89,10 @@ def load_network(folder: Path) -> NetworkModel:
     # safetensors' own error is a plain Exception
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"cannot read the network in {folder}: {error}; save it anew") from error
-    if not isinstance(card, dict) or card.get("format") != _FORMAT:
+    if not isinstance(card, dict) or card.get("format") not in (_STANDARD, _PROPOSED):
         raise ModelError(
-            f"the network card in {folder} is not of format {_FORMAT}, which this version "
-            "reads; use the version of autometa that wrote it, or train anew"
+            f"the network card in {folder} is not of format {_STANDARD} or {_PROPOSED}, which "
+            "this version reads; use the version of autometa that wrote it, or train anew"
         )
     try:
         return _assemble(card, arrays)
@@ -102,14 +105,16 @@ def load_network(folder: Path) -> NetworkModel:
 def _assemble(card: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NetworkModel:
     """The model of a card and its tensors."""
     fields = card["architecture"]
-    columns: dict[str, Any] = {name: tuple(fields[name]) for name in ("one_hot", "embedded")}
-    module = NetworkModule(Architecture(**(fields | columns)))
-    module.requires_grad_(requires_grad=False)
-    for name, tensor in module.named_parameters():
-        tensor.copy_(torch.from_numpy(arrays[f"module.{name}"]))
-    inputs = Inputs.from_arrays(_strip(arrays, "inputs."))
+    tensors, state = _strip(arrays, "module."), _strip(arrays, "inputs.")
     reading = Reading(card["sharpness"], _target_scale(card["target"]))
-    return NetworkModel(inputs, module, reading, card["n_steps"])
+    if card["format"] == _PROPOSED:
+        proposed = ProposedModule.from_arrays(tensors).requires_grad_(requires_grad=False)
+        return NetworkModel(CellInputs.from_arrays(state), proposed, reading, card["n_steps"])
+    columns: dict[str, Any] = {name: tuple(fields[name]) for name in ("one_hot", "embedded")}
+    module = NetworkModule(Architecture(**(fields | columns))).requires_grad_(requires_grad=False)
+    for name, tensor in module.named_parameters():
+        tensor.copy_(torch.from_numpy(tensors[name]))
+    return NetworkModel(Inputs.from_arrays(state), module, reading, card["n_steps"])
 
 
 def _target_scale(fields: dict[str, Any] | None) -> TargetScale | None:

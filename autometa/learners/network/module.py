@@ -12,20 +12,21 @@ K outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from autometa.learners.network._base import TableNetwork
 from autometa.learners.network.activation import activate
 from autometa.learners.network.inputs import InputBatch
 
 EMBEDDING_DIM = 8  # of a large category; RealMLP-TD
 _FREQUENCIES = 16  # PBLD's first layer; RealMLP-TD plr_hidden_1
 _PERIODIC_OUTPUTS = 3  # PBLD gives 4 inputs a number (plr_hidden_2), one of them the number itself
-_CHUNK_CELLS = 2**21  # activations of a chunk of rows: 8 MB, about what a core's cache holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Head(nn.Module):
         return x @ self.weight + self.bias
 
 
-class NetworkModule(nn.Module):
+class NetworkModule(TableNetwork):
     """The whole network. Its tensors are uninitialised until `initial.initialise` fills them."""
 
     def __init__(self, architecture: Architecture) -> None:
@@ -133,6 +134,27 @@ class NetworkModule(nn.Module):
         rows = torch.cat([torch.arange(1, n) for n in architecture.one_hot] or [one_hot])
         starts = torch.repeat_interleave(self._one_hot_starts, (one_hot - 1).clamp(min=0))
         self._one_hot_kept = rows + starts
+
+    @property
+    def n_outputs(self) -> int:
+        """K."""
+        return self.architecture.n_outputs
+
+    @property
+    def n_units(self) -> int:
+        """The numbers that the widest layer has of one row, over all members."""
+        architecture = self.architecture
+        return max(architecture.width * architecture.n_members, architecture.n_inputs)
+
+    def mask_shapes(self, n_rows: int) -> Sequence[tuple[int, ...]]:
+        """One mask for each hidden layer."""
+        architecture = self.architecture
+        members = (architecture.n_members,) if architecture.n_members > 1 else ()
+        return [(*members, n_rows, architecture.width)] * architecture.depth
+
+    def facts(self) -> dict[str, Any]:
+        """The architecture."""
+        return asdict(self.architecture)
 
     def forward(self, batch: InputBatch, masks: list[Tensor] | None = None) -> Tensor:
         """Outputs (B, K), or (M, B, K) with members; `masks` multiply each hidden layer."""
@@ -161,13 +183,3 @@ class NetworkModule(nn.Module):
         cells = torch.zeros(len(codes), n_cells)
         cells.scatter_(1, codes.long() + self._one_hot_starts, 1.0)
         return cells.index_select(1, self._one_hot_kept)
-
-
-def outputs_of(module: NetworkModule, batch: InputBatch) -> Iterator[Tensor]:
-    """The module's outputs, chunk by chunk of rows."""
-    architecture = module.architecture
-    widest = max(architecture.width * architecture.n_members, architecture.n_inputs)
-    size = max(1, _CHUNK_CELLS // widest)
-    with torch.inference_mode():
-        for start in range(0, len(batch), size):
-            yield module(batch.slice(start, start + size))

@@ -45,6 +45,15 @@ def standard_rate(name: str, tensor: Tensor) -> Rate:
     return Rate(1.0, 1.0)
 
 
+def standard_rates(module: nn.Module, factors: Mapping[str, float]) -> dict[str, Rate]:
+    """The learner's own rates of all tensors, times a prior's factors where it has any."""
+    rates: dict[str, Rate] = {}
+    for name, parameter in module.named_parameters():
+        rate = standard_rate(name, parameter)
+        rates[name] = Rate(rate.factor * factors.get(name, 1.0), rate.decay)
+    return rates
+
+
 class Optimiser:
     """Adam with decoupled decay over all tensors of a module, kept in one flat tensor.
 
@@ -52,11 +61,7 @@ class Optimiser:
     lie side by side, so that each rate needs one fused update.
     """
 
-    def __init__(self, module: nn.Module, rate_factors: Mapping[str, float]) -> None:
-        rates: dict[str, Rate] = {}
-        for name, parameter in module.named_parameters():
-            rate = standard_rate(name, parameter)
-            rates[name] = Rate(rate.factor * rate_factors.get(name, 1.0), rate.decay)
+    def __init__(self, module: nn.Module, rates: Mapping[str, Rate]) -> None:
         tensors = dict(module.named_parameters())
         names = sorted(tensors, key=lambda name: (rates[name].factor, rates[name].decay))
         self.values = torch.cat([tensors[name].detach().reshape(-1) for name in names])

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autometa.learners.network._base import TableNetwork, outputs_of
 from autometa.learners.network.inputs import InputBatch
-from autometa.learners.network.module import NetworkModule, outputs_of
 from autometa.learners.objectives import value_loss
 from autometa.metrics import Objective
 
@@ -28,6 +28,7 @@ from autometa.metrics import Objective
 # on four tables of 576 to 1,109 training rows, three splits each.
 _PRIOR_STD = 0.2
 _N_NEWTON_STEPS = 20
+_LEAST_MEAN = 0.1  # of the mean of all rows; a count of zero is no mean of zero
 _BOUND = math.log(20.0)
 
 
@@ -59,6 +60,12 @@ class TargetScale:
         """(N,) float64 values to what the loss takes, of the same shape."""
         target = target.log1p() if self.objective is Objective.LOG_SQUARED else target
         return (target - self.center) / self.scale
+
+    def to_scores(self, standard: Tensor) -> Tensor:
+        """What outputs should be, of what the loss takes: of counts the logs, but not of zero."""
+        if self.objective is not Objective.POISSON:
+            return standard
+        return standard.clamp_min(_LEAST_MEAN).log()
 
     def to_values(self, outputs: Tensor) -> Tensor:
         """(N, 1) or (M, N, 1) outputs to (N,) float64 values inside the training range."""
@@ -135,7 +142,7 @@ class StopRows:
         """N."""
         return len(self.target)
 
-    def score(self, module: NetworkModule) -> float:
+    def score(self, module: TableNetwork) -> float:
         """The loss of values, or the log loss at the best sharpness; infinite if not finite."""
         outputs = self._outputs(module)
         if not bool(torch.isfinite(outputs).all()):
@@ -146,7 +153,7 @@ class StopRows:
         sharpness = fit_sharpness(logs, self.target, self.weights)
         return log_loss(logs, self.target, self.weights, sharpness)
 
-    def sharpness(self, module: NetworkModule) -> float:
+    def sharpness(self, module: TableNetwork) -> float:
         """The inverse temperature that is best on these rows; 1 for regression."""
         if self.scale is not None:
             return 1.0
@@ -159,5 +166,5 @@ class StopRows:
         arrays = (tensor.numpy() for tensor in (self.target, values, self.weights))
         return value_loss(scale.objective, *arrays)
 
-    def _outputs(self, module: NetworkModule) -> Tensor:
+    def _outputs(self, module: TableNetwork) -> Tensor:
         return torch.cat(list(outputs_of(module, self.inputs)), dim=-2)

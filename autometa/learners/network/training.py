@@ -1,7 +1,7 @@
 """The training loop: batches, deadline, the best state, divergence.
 
-The learning rate runs through cycles that end at zero (`schedule.coslog`); the best states lie at
-the cycles' ends, and a cycle that ends without having improved ends training.
+The learning rate moves by a `schedule`, whose `ends` part training into stretches: one that ends
+without having improved ends training.
 
 Axes: N rows, B rows of a batch, W width, M members.
 """
@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from autometa.errors import LearnerError
 from autometa.learners._base import Monitor
+from autometa.learners.network._base import TableNetwork
 from autometa.learners.network.inputs import InputBatch
-from autometa.learners.network.module import NetworkModule
-from autometa.learners.network.rates import Optimiser
-from autometa.learners.network.schedule import coslog, flat_cos
+from autometa.learners.network.rates import Optimiser, Rate
+from autometa.learners.network.schedule import Cycles, Schedule, flat_cos
 from autometa.metrics import Objective
 
 # Share of an epoch that scoring the stop rows may cost; a forward pass costs a third of a step.
@@ -57,14 +57,17 @@ class StopScorer(Protocol):
         """How many rows it takes."""
         ...
 
-    def score(self, module: NetworkModule) -> float:
+    def score(self, module: TableNetwork) -> float:
         """Loss of the module as it stands, in the target's units."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train; `n_epochs` is the schedule's length."""
+    """How to train; `n_epochs` is the schedule's length, `rates` those of the tensors by name.
+
+    Dropout and decay fade to nothing towards the end if `is_fading`.
+    """
 
     n_epochs: int
     batch_size: int
@@ -73,8 +76,10 @@ class Plan:
     dropout: float
     label_smoothing: float
     seed: int
-    rate_factors: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, Rate]
+    schedule: Schedule = field(default_factory=Cycles)
     is_start_scored: bool = False
+    is_fading: bool = True
 
 
 @dataclass(slots=True)
@@ -90,13 +95,13 @@ class Training:
     """One training run; `run` leaves the best state in the module and returns its epoch."""
 
     def __init__(
-        self, module: NetworkModule, rows: TrainRows, scorer: StopScorer | None, plan: Plan
+        self, module: TableNetwork, rows: TrainRows, scorer: StopScorer | None, plan: Plan
     ) -> None:
         self._module = module
         self._rows = rows
         self._scorer = scorer
         self._plan = plan
-        self._optimiser = Optimiser(module, plan.rate_factors)
+        self._optimiser = Optimiser(module, plan.rates)
         # numpy draws permutations and masks several times faster than torch
         self._rng = np.random.Generator(np.random.SFC64(plan.seed))
         self._batch_size = min(plan.batch_size, len(rows.target))
@@ -162,7 +167,7 @@ class Training:
     def _step(self, rows: Tensor, progress: float) -> bool:
         """One step; False if the loss was not finite, in which case nothing moved."""
         plan = self._plan
-        fade = flat_cos(progress)
+        fade = flat_cos(progress) if plan.is_fading else 1.0
         outputs = self._module(self._rows.inputs.take(rows), self._masks(plan.dropout * fade))
         losses = self._losses(outputs, self._rows.target[rows])
         if self._rows.weights is not None:
@@ -170,7 +175,8 @@ class Training:
         loss = losses.mean()
         if not math.isfinite(loss.item()):
             return False
-        self._optimiser.step(loss, plan.lr * coslog(progress), plan.weight_decay * fade)
+        lr = plan.lr * plan.schedule.factor(progress, self._n_steps)
+        self._optimiser.step(loss, lr, plan.weight_decay * fade)
         return True
 
     def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
@@ -190,13 +196,9 @@ class Training:
         threshold = round(dropout * 256)
         if threshold == 0:
             return None
-        architecture = self._module.architecture
-        shape: tuple[int, ...] = (self._batch_size, architecture.width)
-        if architecture.n_members > 1:
-            shape = (architecture.n_members, *shape)
-        n_units = math.prod(shape)
         masks: list[Tensor] = []
-        for _ in range(architecture.depth):
+        for shape in self._module.mask_shapes(self._batch_size):
+            n_units = math.prod(shape)
             words = self._rng.integers(0, 2**64, -(-n_units // 8), dtype=np.uint64)
             units = torch.from_numpy(words.view(np.uint8)[:n_units]).view(shape)
             masks.append(units.ge(threshold).float().mul_(256.0 / (256 - threshold)))
@@ -233,10 +235,10 @@ class Training:
         self._kept.loss, self._kept.epoch = loss, epoch
 
     def _is_hopeless(self, epoch: int) -> bool:
-        """Whether a cycle ends here that has not improved the loss on the stop rows."""
+        """Whether a stretch ends here that has not improved the loss on the stop rows."""
         if self._scorer is None:
             return False
-        ends = [round(self._n_epochs * share) for share in _CYCLE_ENDS]
+        ends = [round(self._n_epochs * share) for share in self._plan.schedule.ends]
         return epoch in ends[1:-1] and self._kept.epoch <= ends[ends.index(epoch) - 1]
 
     def _finish(self, epoch: int) -> int:
@@ -246,13 +248,10 @@ class Training:
             return self._kept.epoch
         if self._has_diverged or not self._is_finite():
             raise LearnerError(
-                "the network's loss diverged before its first epoch ended; "
-                f"choose a learning rate below lr={self._plan.lr:g}"
+                "the network's loss diverged before its first epoch ended; choose a rate "
+                f"below {self._plan.lr:g}"
             )
         return max(1, epoch) if self._n_steps else 0
-
-
-_CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)  # of `coslog`
 
 
 def _value_losses(objective: Objective, outputs: Tensor, target: Tensor) -> Tensor:

@@ -7,19 +7,20 @@ frequency, which are numbers again. Mean targets are computed out of fold: a tra
 target never reaches its own cells. Nothing depends on the order of rows, columns or classes, or
 on a column's unit.
 
-Axes: N rows, D cell columns, A number columns, B indicators, C coded columns, L levels, R codes
-of a coded column, Q knots, K codes of the target.
+Axes: N rows, D cell columns, L levels, R codes of a coded column, Q knots, K codes of the target,
+P pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autometa.priors.proposer.folds import fold_by_content
+from autometa.priors.proposer.pairs import choose_pairs, products
 from autometa.tables._base import Features
 
 MISSING, PADDING = -2.0, -9.0
@@ -27,162 +28,227 @@ MISSING, PADDING = -2.0, -9.0
 
 _N_KNOTS = 65
 _CLIP = 3.0  # RealMLP: smooth clipping to (-3, 3)
-_MAX_INDICATORS = 12  # a column; a level beyond them is told by its codes
 _MIN_LEVEL_ROWS = 3
-_MAX_CODES = 4  # of a coded column: the classes that its levels tell most of
 _SMOOTHING = 5.0  # rows of the mean target that each level's mean begins with
 _N_FOLDS = 5
-_MAX_COLUMNS = 1024  # beyond, those that tell most of the target by themselves
+_MAX_COLUMNS = 512  # beyond, those that tell most of the target by themselves
 _N_BINS = 8
+_NUMBER, _INDICATOR, _CODE = 0, 1, 2
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CellOptions:
+    """How columns become cells.
+
+    A category has an indicator for each of so many most frequent levels; with more levels it has
+    mean targets of `max_codes` classes too. `n_pairs` products of columns are columns as well.
+    """
+
+    max_indicators: int = 12
+    max_codes: int = 4
+    n_pairs: int = 0
+
+    def facts(self) -> dict[str, int]:
+        """Itself as JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellEncoder:
     """What was learned of the columns of some training rows.
 
-    `number_columns` (A,) have `number_knots` (A, Q), quantiles; `level_columns` (B,) and `levels`
-    (B,) are the indicators; `coded_columns` (C,) have `codes` of (L + 1, R) each, numbers that
-    stand for a level, and `code_knots` (R, Q) each. `kept` (D,) are the cell columns in use, of
-    these in this order.
+    Each single cell column has a kind (number, indicator, code), the column of the features that
+    it is made of, and quantiles `knots` (Q,). `places` are an indicator's level, or which of the
+    codes (L + 1, R) of its column a code is. Then come products of `pairs` (P, 2) of these cell
+    columns, with `pair_knots` (P, Q).
     """
 
-    number_columns: NDArray[np.int64]
-    number_knots: Floats
-    level_columns: NDArray[np.int64]
-    levels: NDArray[np.int64]
-    coded_columns: NDArray[np.int64]
-    codes: tuple[Floats, ...]
-    code_knots: tuple[Floats, ...]
-    kept: NDArray[np.int64]
+    kinds: Integers
+    columns: Integers
+    places: Integers
+    knots: Floats
+    codes: Mapping[int, Floats]
+    pairs: Integers
+    pair_knots: Floats
+
+    @property
+    def n_columns(self) -> int:
+        """D."""
+        return max(len(self.kinds), 1) + len(self.pairs)
 
     def transform(self, features: Features) -> NDArray[np.float32]:
-        """(N, D, 2) cells of any rows."""
-        known = [np.where(raw < len(table), raw, 0) for raw, table in self._coded(features)]
-        values = [table[raw] for raw, table in zip(known, self.codes, strict=True)]
-        return self._assemble(features, values)
+        """(N, D, 2) cells of any rows; those of training rows hold their own targets' share."""
+        own = {
+            column: table[np.where(raw < len(table), raw, 0)]
+            for column, table in self.codes.items()
+            for raw in (features.codes[:, column],)
+        }
+        return self._assemble(features, own)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """What was learned, as named arrays."""
         arrays: dict[str, NDArray[np.generic]] = {name: getattr(self, name) for name in _ARRAYS}
-        for place, (codes, knots) in enumerate(zip(self.codes, self.code_knots, strict=True)):
-            arrays |= {f"codes.{place}": codes, f"code_knots.{place}": knots}
-        return arrays
+        return arrays | {f"codes.{column}": table for column, table in self.codes.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> CellEncoder:
         """What `to_arrays` gave."""
-        places = range(len(arrays["coded_columns"]))
         fields = {name: arrays[name] for name in _ARRAYS}
-        codes = tuple(arrays[f"codes.{place}"].astype(np.float64) for place in places)
-        knots = tuple(arrays[f"code_knots.{place}"].astype(np.float64) for place in places)
-        return cls(codes=codes, code_knots=knots, **fields)  # type: ignore[arg-type]  # as saved
+        codes = {
+            int(name.removeprefix("codes.")): table.astype(np.float64)
+            for name, table in arrays.items()
+            if name.startswith("codes.")
+        }
+        return cls(codes=codes, **fields)  # type: ignore[arg-type]  # the dtypes are as saved
 
-    def _coded(self, features: Features) -> Iterator[tuple[NDArray[np.int32], Floats]]:
-        for column, table in zip(self.coded_columns, self.codes, strict=True):
-            yield features.codes[:, column], table
+    def _take(self, kept: Integers) -> CellEncoder:
+        """The same with some of the single cell columns, and no pairs."""
+        used = set(self.columns[kept][self.kinds[kept] == _CODE].tolist())
+        return CellEncoder(
+            self.kinds[kept],
+            self.columns[kept],
+            self.places[kept],
+            self.knots[kept],
+            {column: table for column, table in self.codes.items() if column in used},
+            np.zeros((0, 2), np.int64),
+            np.zeros((0, _N_KNOTS)),
+        )
 
-    def _assemble(self, features: Features, values: list[Floats]) -> NDArray[np.float32]:
-        """Cells of these rows, whose coded columns have `values` (N, R) each."""
-        makers = [
-            *(
-                (features.numbers[:, column], knots)
-                for column, knots in zip(self.number_columns, self.number_knots, strict=True)
-            ),
-            *(
-                (features.codes[:, column] == level, None)
-                for column, level in zip(self.level_columns, self.levels, strict=True)
-            ),
-            *(
-                (numbers[:, place], knots[place])
-                for numbers, knots in zip(values, self.code_knots, strict=True)
-                for place in range(len(knots))
-            ),
-        ]
+    def _with_pairs(self, pairs: Integers, knots: Floats) -> CellEncoder:
+        return CellEncoder(
+            self.kinds, self.columns, self.places, self.knots, self.codes, pairs, knots
+        )
+
+    def _assemble(self, features: Features, own: Mapping[int, Floats]) -> NDArray[np.float32]:
+        """Cells of these rows, whose coded columns have codes (N, R) each."""
         # a table without a column of use still has a network, of one column that says nothing
-        cells = np.zeros((len(features), max(len(self.kept), 1), 2), np.float32)
-        for place, at in enumerate(self.kept):
-            column, knots = makers[at]
-            cells[:, place] = _of_indicator(column) if knots is None else _of_number(column, knots)
+        cells = np.zeros((len(features), self.n_columns, 2), np.float32)
+        for place, column in enumerate(self._singles(features, own)):
+            cells[:, place] = column
+        first = self.n_columns - len(self.pairs)
+        of_pairs = products(cells[..., 0], self.pairs)
+        for place, knots in enumerate(self.pair_knots):
+            cells[:, first + place] = _of_number(of_pairs[:, place], knots)
         return cells
 
+    def _singles(self, features: Features, own: Mapping[int, Floats]) -> Iterator[Floats]:
+        """(N, 2) of each single cell column."""
+        for kind, column, place, knots in zip(
+            self.kinds.tolist(),
+            self.columns.tolist(),
+            self.places.tolist(),
+            self.knots,
+            strict=True,
+        ):
+            if kind == _NUMBER:
+                yield _of_number(features.numbers[:, column], knots)
+            elif kind == _INDICATOR:
+                yield _of_indicator(features.codes[:, column] == place)
+            else:
+                yield _of_number(own[column][:, place], knots)
 
-_ARRAYS = (
-    "number_columns",
-    "number_knots",
-    "level_columns",
-    "levels",
-    "coded_columns",
-    "kept",
-)
+
+_ARRAYS = ("kinds", "columns", "places", "knots", "pairs", "pair_knots")
 
 
-def fit_cells(features: Features, targets: Floats) -> tuple[CellEncoder, NDArray[np.float32]]:
-    """Learn from training rows, whose targets are (N, K) codes of mean 0; and their cells."""
-    numbers = [column for column in range(features.numbers.shape[1]) if _tells(features, column)]
-    knots = [_knots(features.numbers[:, column]) for column in numbers]
-    levels: list[tuple[int, int]] = []
-    tables: list[_Coded] = []
-    folds = fold_by_content(features, _N_FOLDS) if features.codes.shape[1] else np.zeros(0, int)
-    for column, n_levels in enumerate(features.n_levels):
-        codes = features.codes[:, column]
-        counts = np.bincount(codes, minlength=n_levels + 1)
-        frequent = [int(level) for level in np.argsort(-counts, kind="stable")]
-        frequent = [level for level in frequent if counts[level] >= _MIN_LEVEL_ROWS]
-        # of two levels that share all rows the second says what the first does
-        own = frequent[1:] if counts[frequent[:2]].sum() == len(codes) else frequent
-        levels += [(column, level) for level in own[:_MAX_INDICATORS]]
-        if len(frequent) > _MAX_INDICATORS:
-            tables.append(_code_levels(column, codes, counts, targets, folds))
-    n_cells = len(numbers) + len(levels) + sum(one.table.shape[1] for one in tables)
-    encoder = CellEncoder(
-        number_columns=np.array(numbers, np.int64),
-        number_knots=np.array(knots, np.float64).reshape(-1, _N_KNOTS),
-        level_columns=np.array([column for column, _ in levels], np.int64),
-        levels=np.array([level for _, level in levels], np.int64),
-        coded_columns=np.array([one.column for one in tables], np.int64),
-        codes=tuple(one.table for one in tables),
-        code_knots=tuple(np.array([_knots(values) for values in one.own.T]) for one in tables),
-        kept=np.arange(n_cells),
-    )
-    cells = encoder._assemble(features, [one.own for one in tables])
-    if n_cells <= _MAX_COLUMNS:
+def fit_cells(
+    features: Features, targets: Floats, options: CellOptions | None = None
+) -> tuple[CellEncoder, NDArray[np.float32]]:
+    """Learn from training rows, whose targets are (N, K) codes of mean 0.
+
+    The cells that come with it are these rows', and know nothing of their own targets.
+    """
+    options = options or CellOptions()
+    encoder, own = _fit_columns(features, targets, options)
+    if len(encoder.kinds) > _MAX_COLUMNS:
+        strengths = [_strength(one[:, 1], targets) for one in encoder._singles(features, own)]
+        order = np.argsort(-np.array(strengths), kind="stable")
+        encoder = encoder._take(np.sort(order[:_MAX_COLUMNS]))
+    cells = encoder._assemble(features, own)
+    pairs = choose_pairs(cells[..., 0], targets, features, options.n_pairs)
+    if not len(pairs):
         return encoder, cells
-    kept = np.sort(np.argsort(-_strengths(cells, targets), kind="stable")[:_MAX_COLUMNS])
-    fields = {name: getattr(encoder, name) for name in (*_ARRAYS, "codes", "code_knots")}
-    return CellEncoder(**(fields | {"kept": kept})), cells[:, kept]
+    of_pairs = products(cells[..., 0], pairs)
+    knots = np.array([_quantiles(values) for values in of_pairs.T])
+    added = [_of_number(of_pairs[:, place], one) for place, one in enumerate(knots)]
+    whole = np.concatenate([cells, np.stack(added, 1).astype(np.float32)], 1)
+    return encoder._with_pairs(pairs, knots), whole
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coded:
-    """Numbers for the levels of a column (L + 1, R), and those of the training rows (N, R)."""
+def _fit_columns(
+    features: Features, targets: Floats, options: CellOptions
+) -> tuple[CellEncoder, dict[int, Floats]]:
+    """The encoder of single columns, and the training rows' codes (N, R) of coded columns."""
+    found: list[tuple[int, int, int, Floats]] = [
+        (_NUMBER, column, 0, _quantiles(features.numbers[:, column]))
+        for column in range(features.numbers.shape[1])
+        if _tells(features.numbers[:, column])
+    ]
+    frequent = [
+        _frequent_levels(features.codes[:, column], n_levels)
+        for column, n_levels in enumerate(features.n_levels)
+    ]
+    for column, levels in enumerate(frequent):
+        # of two levels that share all rows the second says what the first does
+        is_whole = np.isin(features.codes[:, column], levels[:2]).all()
+        shown = levels[1:] if is_whole else levels
+        none = np.zeros(_N_KNOTS)
+        found += [(_INDICATOR, column, one, none) for one in shown[: options.max_indicators]]
+    coded = [
+        column for column, levels in enumerate(frequent) if len(levels) > options.max_indicators
+    ]
+    folds = fold_by_content(features, targets, _N_FOLDS) if coded else np.zeros(0, np.int64)
+    tables, own = dict[int, Floats](), dict[int, Floats]()
+    for column in coded:
+        tables[column], own[column] = _code_levels(
+            features.codes[:, column], targets, folds, options.max_codes
+        )
+        found += [
+            (_CODE, column, place, _quantiles(values))
+            for place, values in enumerate(own[column].T)
+        ]
+    kinds, columns, places, knots = zip(*found, strict=True) if found else ((), (), (), ())
+    encoder = CellEncoder(
+        np.array(kinds, np.int64),
+        np.array(columns, np.int64),
+        np.array(places, np.int64),
+        np.array(knots, np.float64).reshape(-1, _N_KNOTS),
+        tables,
+        np.zeros((0, 2), np.int64),
+        np.zeros((0, _N_KNOTS)),
+    )
+    return encoder, own
 
-    column: int
-    table: Floats
-    own: Floats
+
+def _frequent_levels(codes: NDArray[np.int32], n_levels: int) -> list[int]:
+    """Levels of enough rows, the most frequent first; 0 is that of missing cells."""
+    counts = np.bincount(codes, minlength=n_levels + 1)
+    order = np.argsort(-counts, kind="stable")
+    return [int(level) for level in order if counts[level] >= _MIN_LEVEL_ROWS]
 
 
 def _code_levels(
-    column: int,
-    codes: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    targets: Floats,
-    folds: NDArray[np.int64],
-) -> _Coded:
-    """Mean targets of the levels, for training rows those of other folds, and log frequencies."""
+    codes: NDArray[np.int32], targets: Floats, folds: Integers, max_codes: int
+) -> tuple[Floats, Floats]:
+    """Mean targets of the levels and their log frequencies, (L + 1, R) and of the rows (N, R).
+
+    Means of the training rows are those of other folds.
+    """
+    counts = np.bincount(codes)
     means = _mean_targets(codes, targets, len(counts))
     # by how much the levels' means differ, which no order of the classes changes
     spread = (counts[:, None] * np.square(means)).sum(axis=0)
-    chosen = np.argsort(-spread, kind="stable")[:_MAX_CODES]
+    chosen = np.argsort(-spread, kind="stable")[:max_codes]
     own = np.empty((len(codes), len(chosen)))
     for fold in range(_N_FOLDS):
         is_out = folds == fold
         others = _mean_targets(codes[~is_out], targets[~is_out][:, chosen], len(counts))
         own[is_out] = others[codes[is_out]]
     frequencies = np.log1p(counts)[:, None]
-    return _Coded(
-        column,
+    return (
         np.concatenate([means[:, chosen], frequencies], axis=1),
         np.concatenate([own, frequencies[codes]], axis=1),
     )
@@ -200,36 +266,33 @@ def _mean_targets(codes: NDArray[np.int32], targets: Floats, n_levels: int) -> F
     return np.round(means, 9)
 
 
-def _tells(features: Features, column: int) -> bool:
-    """Whether the numbers of a column differ, or some are missing while others are not."""
-    values = features.numbers[:, column]
+def _tells(values: NDArray[np.floating]) -> bool:
+    """Whether numbers differ, or some are missing while others are not."""
     is_there = ~np.isnan(values)
     if not is_there.any():
         return False
     return not is_there.all() or bool(values.min() < values.max())
 
 
-def _knots(values: NDArray[np.floating]) -> Floats:
-    """(Q,) quantiles of the values that are there."""
+def _quantiles(values: NDArray[np.floating]) -> Floats:
+    """(Q,) of the values that are there."""
     there = values[~np.isnan(values)].astype(np.float64)
     knots: Floats = np.quantile(there, np.linspace(0.0, 1.0, _N_KNOTS))
     return knots
 
 
-def _of_number(values: NDArray[np.floating], knots: Floats) -> NDArray[np.float64]:
+def _of_number(values: NDArray[np.floating], knots: Floats) -> Floats:
     """(N, 2) z and u of (N,) numbers, by the quantiles (Q,) of the training rows'."""
     is_missing = np.isnan(values)
-    values = np.where(is_missing, knots[_N_KNOTS // 2], values).astype(np.float64)
     low, center, high = knots[[_N_KNOTS // 4, _N_KNOTS // 2, 3 * _N_KNOTS // 4]]
+    there: Floats = np.where(is_missing, center, values).astype(np.float64)
     width = high - low if high > low else 0.5 * (knots[-1] - knots[0])
-    z = (values - center) / (width if width > 0.0 else 1.0)
+    z = (there - center) / (width if width > 0.0 else 1.0)
     z = z / np.hypot(1.0, z / _CLIP)  # hypot does not overflow where a square would
-    return np.stack(
-        [np.where(is_missing, 0.0, z), np.where(is_missing, MISSING, _places(values, knots))], -1
-    )
+    return np.stack([z, np.where(is_missing, MISSING, _positions(there, knots))], -1)
 
 
-def _places(values: Floats, knots: Floats) -> Floats:
+def _positions(values: Floats, knots: Floats) -> Floats:
     """(N,) where values lie among quantiles, from 0 to 1; the middle of those equal to them."""
     left, right = np.searchsorted(knots, values, "left"), np.searchsorted(knots, values, "right")
     before = np.clip(left - 1, 0, len(knots) - 2)
@@ -239,18 +302,16 @@ def _places(values: Floats, knots: Floats) -> Floats:
     return np.clip(places / (len(knots) - 1), 0.0, 1.0)
 
 
-def _of_indicator(is_level: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _of_indicator(is_level: NDArray[np.bool_]) -> Floats:
     """(N, 2) z and u of (N,) yes or no."""
     u = is_level.astype(np.float64)
     return np.stack([2.0 * u - 1.0, u], -1)
 
 
-def _strengths(cells: NDArray[np.float32], targets: Floats) -> Floats:
-    """(D,) how much of the target's variance each cell column's bins explain by themselves."""
-    bins = np.clip((cells[..., 1] * _N_BINS).astype(np.int64) + 1, 0, _N_BINS)
-    found = np.zeros(cells.shape[1])
-    for column in range(cells.shape[1]):
-        means = _mean_targets(bins[:, column].astype(np.int32), targets, _N_BINS + 1)
-        counts = np.bincount(bins[:, column], minlength=_N_BINS + 1)
-        found[column] = (counts[:, None] * np.square(means)).sum()
-    return found
+def _strength(u: Floats, targets: Floats) -> float:
+    """How much of the target's variance a cell column's bins explain by themselves."""
+    bins = np.clip((u * _N_BINS).astype(np.int32) + 1, 0, _N_BINS)
+    indicators = np.zeros((len(u), _N_BINS + 1))
+    indicators[np.arange(len(u)), bins] = 1.0
+    counts = indicators.sum(axis=0)[:, None]
+    return float((np.square(indicators.T @ targets) / (counts + _SMOOTHING)).sum())

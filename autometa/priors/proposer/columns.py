@@ -19,11 +19,10 @@ class ColumnAttention(nn.Module):
         self.before_attention, self.before_feed = nn.LayerNorm(width), nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
-        self.feed = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
-        )
-        for last in (self.mix, self.feed[-1]):
-            nn.init.zeros_(last.weight)
+        last = nn.Linear(2 * width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), last)
+        for layer in (self.mix, last):
+            nn.init.zeros_(layer.weight)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """(K, D, W) to the same; nobody attends to columns that are not `there` (D,)."""
@@ -34,4 +33,5 @@ class ColumnAttention(nn.Module):
         weights = query @ key.mT / query.shape[-1] ** 0.5
         found = weights.masked_fill(~there, -torch.inf).softmax(-1) @ value
         x = x + self.mix(found.transpose(1, 2).reshape(n_codes, n_columns, width))
-        return x + self.feed(self.before_feed(x))
+        fed: Tensor = self.feed(self.before_feed(x))
+        return x + fed

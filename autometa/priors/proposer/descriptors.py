@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from autometa.priors.proposer.basis import N_BASIS
+from autometa.priors.proposer.targets import mean_of
 
 N_DESCRIPTORS = 3 * N_BASIS + 9
 """E."""
@@ -25,31 +26,32 @@ _LOG_ROWS, _LOG_COLUMNS, _LOG_CODES = 5.5, 2.5, 0.7
 _FARTHEST = 4.0
 
 
-def describe_columns(basis: Tensor, codes: Tensor, is_column: Tensor, is_code: Tensor) -> Tensor:
-    """(K, D, E) of basis functions (N, D, P) and codes (N, K).
+def describe_columns(
+    basis: Tensor, codes: Tensor, weights: Tensor, is_column: Tensor, is_code: Tensor
+) -> Tensor:
+    """(K, D, E) of basis functions (N, D, P) and codes (N, K), of rows with weights (N,).
 
     `is_column` (D,) and `is_code` (K,) are those that the table has.
     """
     n_rows, n_columns, _ = basis.shape
     n_codes = codes.shape[1]
-    mass = basis.mean(0)
-    power = basis.square().mean(0)
-    product = (codes.T @ basis.flatten(1)).view(n_codes, n_columns, -1) / n_rows
+    mass, power = mean_of(basis, weights), mean_of(basis.square(), weights)
+    weighted = codes * weights[:, None]
+    product = (weighted.T @ basis.flatten(1)).view(n_codes, n_columns, -1) / n_rows
     # of z, which has no mass of its own, the slope of the target by it
-    weight = torch.cat([power[:, :1], mass[:, 1:]], 1)
-    means = product * n_rows / (weight * n_rows + _PRIOR_ROWS)
+    rows = torch.cat([power[:, :1], mass[:, 1:]], 1) * n_rows
+    means = product * n_rows / (rows + _PRIOR_ROWS)
     surprise = product * math.sqrt(n_rows) / (power + 1e-3).sqrt()
     surprise = surprise.sign() * surprise.abs().log1p()
-    shape = torch.stack([power[:, 0], basis[..., 0].pow(3).mean(0).clamp(-_FARTHEST, _FARTHEST)])
+    skew = mean_of(basis[..., 0].pow(3), weights).clamp(-_FARTHEST, _FARTHEST)
     n_real = [one.sum().to(mass.dtype).clamp_min(1.0) for one in (is_column, is_code)]
     sizes = [
         torch.full_like(n_real[0], math.log(n_rows) - _LOG_ROWS),
         n_real[0].log() - _LOG_COLUMNS,
         n_real[1].log() - _LOG_CODES,
     ]
-    target = torch.stack(
-        [codes.abs().mean(0), codes.pow(3).mean(0).clamp(-_FARTHEST, _FARTHEST) / 2], -1
-    )
+    cubes = mean_of(codes.pow(3), weights).clamp(-_FARTHEST, _FARTHEST) / 2
+    target = torch.stack([mean_of(codes.abs(), weights), cubes], -1)
     return torch.cat(
         [
             means,
@@ -57,7 +59,7 @@ def describe_columns(basis: Tensor, codes: Tensor, is_column: Tensor, is_code: T
             mass.expand(n_codes, -1, -1),
             surprise.square().mean(-1, keepdim=True),
             means.square().mean(-1, keepdim=True),
-            shape.T.expand(n_codes, -1, -1),
+            torch.stack([power[:, 0], skew], -1).expand(n_codes, -1, -1),
             torch.stack(sizes).expand(n_codes, n_columns, -1),
             target[:, None].expand(-1, n_columns, -1),
         ],

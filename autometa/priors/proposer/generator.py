@@ -25,9 +25,11 @@ from autometa.priors.proposer.descriptors import N_DESCRIPTORS, describe_columns
 from autometa.priors.proposer.head import fit_temperature, log_shares, solve_head
 from autometa.priors.proposer.network import Tensors, hidden_units, tensor_names
 from autometa.priors.proposer.settings import InnerSettings, SettingsGenerator
-from autometa.priors.proposer.targets import TargetCodes, code_target
+from autometa.priors.proposer.targets import TargetCodes, code_target, mean_of
 
 _FIRST_CHOICE = math.log(60.0)  # of how sharply the head chooses between penalties
+_CHUNK_CELLS = 2**19  # cells expanded at once: 20 MB of basis functions
+_CHUNK_PAIRS = 2**21  # of columns that attend to each other at once: 32 MB of weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,26 @@ class WeightGenerator(nn.Module):
         """The network's tensors, in the order of its rates."""
         return tensor_names(self.shape.n_blocks)
 
-    def forward(self, cells: Tensor, target: Tensor, n_classes: int) -> Generated:
-        """From (N, D, 2) cells and (N,) classes below `n_classes`, or values if it is 0."""
-        codes = code_target(target, n_classes, cells.dtype)
-        basis = expand(cells)
-        rows, embedding = self._first_rows(basis, codes, is_there(cells))
-        first = basis.flatten(1) @ rows
-        mean, deviation = first.mean(0), first.std(0, correction=0) + 1e-3
+    def forward(
+        self,
+        cells: Tensor,
+        target: Tensor,
+        n_classes: int,
+        n_described: int | None = None,
+        weights: Tensor | None = None,
+    ) -> Generated:
+        """From (N, D, 2) cells and (N,) classes below `n_classes`, or values if it is 0.
+
+        Columns are described by the first `n_described` rows, None for all; the head is solved on
+        all of them. `weights` (N,) are the rows'.
+        """
+        codes = code_target(target, n_classes, cells.dtype, weights)
+        rows, embedding = self._first_rows(cells[:n_described], codes)
+        # some rows at a time: basis functions take ten times the memory of cells
+        parts = torch.split(cells, max(1, _CHUNK_CELLS // max(1, cells.shape[1])))
+        first = torch.cat([expand(part).flatten(1) @ rows for part in parts])
+        mean = mean_of(first, codes.weights)
+        deviation = mean_of((first - mean).square(), codes.weights).sqrt() + 1e-3
         tensors = self._blocks(embedding)
         shift = tensors.pop("shift")
         tensors["first.weight"] = rows / deviation
@@ -111,22 +126,36 @@ class WeightGenerator(nn.Module):
         ordered = {name: tensors[name] for name in self.names}
         return Generated(ordered, self.settings(embedding), embedding)
 
-    def _first_rows(
-        self, basis: Tensor, codes: TargetCodes, is_column: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _first_rows(self, cells: Tensor, codes: TargetCodes) -> tuple[Tensor, Tensor]:
         """(D P, H) rows of the first layer, and the table's embedding (W,)."""
+        basis, is_column = expand(cells), is_there(cells)
+        weights = codes.weights[: len(cells)]
         # classes that a batch has and this table has not say nothing
         is_code = codes.shares > 0
-        x = self.embed(describe_columns(basis, codes.columns, is_column, is_code))
-        for layer in self.attention:
-            x = layer(x, is_column)
-        x = self.norm(x)
+        shown = codes.columns[: len(cells)]
+        x = self.embed(describe_columns(basis, shown, weights, is_column, is_code))
+        x = self.norm(self._attend(x, is_column))
         mean = (x * (is_code / is_code.sum())[:, None, None]).sum(0)
         highest = x.where(is_code[:, None, None], -torch.inf).amax(0)
         table = (mean * is_column[:, None]).sum(0) / is_column.sum().clamp_min(1)
         around = table.expand_as(mean)
         rows = self.rows(torch.cat([mean, highest, around], -1)) / math.sqrt(N_BASIS)
-        return rows.view(-1, self.shape.units), table
+        # of a piece that none of these rows has nothing is known, and it must do nothing
+        is_known = basis.abs().amax(0).flatten() > 0
+        return rows.view(-1, self.shape.units) * is_known[:, None], table
+
+    def _attend(self, x: Tensor, is_column: Tensor) -> Tensor:
+        """(K, D, W) columns that have seen each other; some codes at a time."""
+        n_codes, n_columns, _ = x.shape
+        size = max(1, _CHUNK_PAIRS // max(1, n_columns**2))
+        if n_codes <= size:
+            return self._attend_once(x, is_column)
+        return torch.cat([self._attend_once(part, is_column) for part in torch.split(x, size)])
+
+    def _attend_once(self, x: Tensor, is_column: Tensor) -> Tensor:
+        for layer in self.attention:
+            x = layer(x, is_column)
+        return x
 
     def _blocks(self, embedding: Tensor) -> Tensors:
         """The tensors of the blocks, modulated, and the first layer's shift."""
@@ -143,10 +172,14 @@ class WeightGenerator(nn.Module):
     ) -> Tensors:
         """The tensors with those of the output layer, solved on these rows' units (N, H)."""
         penalty, choice, sharpness = self.settle(table).unbind()
-        head = solve_head(units, codes.head, penalty, (choice + _FIRST_CHOICE).exp())
+        choice = (choice + _FIRST_CHOICE).exp()
+        head = solve_head(units, codes.head, codes.weights, penalty, choice)
         weight, bias = head.weight, head.bias
-        if not target.is_floating_point():
-            factor = fit_temperature(head.left_out, target, codes.shares) * sharpness.exp()
+        if target.is_floating_point():
+            weight, bias = weight * codes.scale, bias * codes.scale + codes.center
+        else:
+            found = fit_temperature(head.left_out, target, codes.shares, codes.weights)
+            factor = found * sharpness.exp()
             weight, bias = weight * factor, bias * factor + log_shares(codes.shares)
         return {**tensors, "head.weight": weight, "head.bias": bias}
 

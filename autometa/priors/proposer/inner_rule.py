@@ -29,7 +29,7 @@ class ProposedAdam(InnerRule):
 
     def rates(self, step: int) -> dict[str, Tensor]:
         """The rate (S,) of each tensor in this step."""
-        share = rate_share(step, self._n_steps, self._settings.power)
+        share = rate_share(step, step / self._n_steps, self._settings.power)
         by_tensor = (self._settings.rates * share[:, None]).unbind(1)
         return dict(zip(self._names, by_tensor, strict=True))
 

@@ -41,6 +41,7 @@ from autometa.metalearning._running import (
 from autometa.metalearning._tasks import Examples, Task, TaskBatch
 from autometa.metalearning.gradient._base import Parameters
 from autometa.metalearning.gradient.inner_loop import descend
+from autometa.priors.proposer.cells import CellOptions
 from autometa.priors.proposer.generator import Generated, GeneratorShape, WeightGenerator
 from autometa.priors.proposer.head import prior_loss
 from autometa.priors.proposer.inner_rule import ProposedAdam
@@ -52,9 +53,9 @@ class Proposer(MetaLearner):
 
     def __init__(
         self,
-        generator: WeightGenerator | None = None,
+        shape: GeneratorShape | dict[str, int] | None = None,
         *,
-        shape: dict[str, int] | None = None,
+        cells: CellOptions | dict[str, int] | None = None,
         n_steps: Sequence[int] = (0,),
         batch_size: int = 256,
         most_exact: int = 10,
@@ -68,7 +69,9 @@ class Proposer(MetaLearner):
                 f"an inner loop of {list(n_steps)} steps on {batch_size} rows cannot be run: give "
                 "numbers from 0 on, and 1 row or more"
             )
-        self.generator = generator or WeightGenerator(GeneratorShape(**(shape or {})))
+        made = shape if isinstance(shape, GeneratorShape) else GeneratorShape(**(shape or {}))
+        self.generator = WeightGenerator(made)
+        self.cells = cells if isinstance(cells, CellOptions) else CellOptions(**(cells or {}))
         self.step_choices = tuple(n_steps)
         self.batch_size, self.most_exact = batch_size, most_exact
         self.loss = loss
@@ -84,6 +87,7 @@ class Proposer(MetaLearner):
         """The keyword arguments that rebuild this meta-learner, as JSON."""
         return {
             "shape": self.generator.shape.facts(),
+            "cells": self.cells.facts(),
             "n_steps": list(self.step_choices),
             "batch_size": self.batch_size,
             "most_exact": self.most_exact,
@@ -134,6 +138,11 @@ class Proposer(MetaLearner):
 
         return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
 
+    def embeddings(self, batch: TaskBatch) -> Tensor:
+        """(T, W) of the tasks' tables."""
+        batch = batch.to(self.device)
+        return torch.as_tensor(self.runner.map(lambda part: self._generate(part).embedding, batch))
+
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A network for this table after its inner loop; the rates are the first step's."""
         n_steps = self.n_inner_steps if n_steps is None else n_steps
@@ -168,6 +177,8 @@ class Proposer(MetaLearner):
         # nodes of their own: the head was solved on units that other tensors made, and a step of
         # theirs must not be differentiated through that
         start = {name: value.clone() for name, value in generated.tensors.items()}
+        if torch.is_grad_enabled():  # where settings alone are learned the generator needs none
+            start = {name: value.requires_grad_() for name, value in start.items()}
         moments = descend(
             lambda values, examples: self._losses(part, values, examples),
             start,

@@ -7,7 +7,8 @@ Axes: T tensors of the network, W width of the embedding.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,18 @@ class SettingsGenerator(nn.Module):
         )
 
 
-def rate_share(step: int, n_steps: int, power: Tensor) -> Tensor:
-    """The share of the rates that is left in one of so many steps."""
-    return min(1.0, (step + 1) / _N_WARM) * (1.0 - step / n_steps) ** power
+def raw_steps(n_steps: Tensor) -> Tensor:
+    """The unbounded numbers that stand for numbers of steps, brought inside the bounds."""
+    inside = n_steps.clamp(_FEWEST_STEPS * 1.01, _MOST_STEPS / 1.01)
+    share = (inside / _FEWEST_STEPS).log() / math.log(_MOST_STEPS / _FEWEST_STEPS)
+    return torch.logit(share)
+
+
+@overload
+def rate_share(step: int, progress: float, power: Tensor) -> Tensor: ...
+@overload
+def rate_share(step: int, progress: float, power: float) -> float: ...
+def rate_share(step: int, progress: float, power: Tensor | float) -> Tensor | float:
+    """The share of the rates that is left after some steps, a share `progress` of all."""
+    left: Tensor | float = max(0.0, 1.0 - progress) ** power
+    return left * min(1.0, (step + 1) / _N_WARM)

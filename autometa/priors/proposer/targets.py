@@ -21,7 +21,7 @@ class TargetCodes(NamedTuple):
     `head` (N, K) is what the closed-form head fits: class indicators less the classes' shares, or
     (N, 1) standardised values. `columns` (N, K) are the same with variance 1, for descriptors.
     `shares` (K,) are the classes', 1 for values; `center` and `scale` () are the values', 0 and 1
-    for classes.
+    for classes. `weights` (N,) are of mean 1.
     """
 
     head: Tensor
@@ -29,24 +29,38 @@ class TargetCodes(NamedTuple):
     shares: Tensor
     center: Tensor
     scale: Tensor
+    weights: Tensor
 
 
-def code_target(target: Tensor, n_classes: int, dtype: torch.dtype) -> TargetCodes:
+def code_target(
+    target: Tensor, n_classes: int, dtype: torch.dtype, weights: Tensor | None = None
+) -> TargetCodes:
     """Codes of (N,) int64 classes, or of (N,) values if `n_classes` is 0."""
+    weights = torch.ones_like(target, dtype=dtype) if weights is None else weights.to(dtype)
+    weights = weights / weights.mean()
     if n_classes == 0:
-        return _code_values(target, dtype)
+        return _code_values(target, weights)
     indicators = functional.one_hot(target, n_classes).to(dtype)
-    shares = indicators.mean(0)
+    shares = mean_of(indicators, weights)
     head = indicators - shares
     columns = head / (shares * (1.0 - shares)).clamp_min(_RAREST).sqrt()
     zero = shares.new_zeros(())
-    return TargetCodes(head, columns, shares, zero, zero + 1)
+    return TargetCodes(head, columns, shares, zero, zero + 1, weights)
 
 
-def _code_values(target: Tensor, dtype: torch.dtype) -> TargetCodes:
-    center = target.mean()
-    scale = target.std(correction=0)
+def mean_of(values: Tensor, weights: Tensor) -> Tensor:
+    """(...) the weighted mean over rows of (N, ...), with weights (N,) of mean 1."""
+    return (values * weights.view(-1, *[1] * (values.ndim - 1))).mean(0)
+
+
+def _code_values(target: Tensor, weights: Tensor) -> TargetCodes:
+    wide = weights.to(target.dtype)
+    center = mean_of(target, wide)
+    scale = mean_of((target - center).square(), wide).sqrt()
     scale = torch.where(scale > 0.0, scale, 1.0)
-    standard = ((target - center) / scale)[:, None].to(dtype)
+    standard = ((target - center) / scale)[:, None].to(weights.dtype)
     columns = standard.clamp(-_FARTHEST, _FARTHEST)
-    return TargetCodes(standard, columns, standard.new_ones(1), center, scale)
+    dtype = weights.dtype
+    return TargetCodes(
+        standard, columns, standard.new_ones(1), center.to(dtype), scale.to(dtype), weights
+    )

@@ -6,7 +6,7 @@ Axes: N rows, D cell columns, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Examples, Task, TaskBatch, TaskSource, stack_tasks
-from autometa.priors.proposer.cells import CellEncoder, fit_cells
+from autometa.priors.proposer.cells import PADDING, CellEncoder, CellOptions, fit_cells
 from autometa.priors.proposer.targets import code_target
 from autometa.priors.synthetic import TableOptions, draw_table
 from autometa.tables._base import Features, Sample
@@ -29,7 +29,9 @@ _MAX_TRIES = 100
 class TaskSize:
     """How much of a table one task shows; `support` is log-uniform, both ends included.
 
-    Of more columns, cell columns or classes than these, each task has a random part.
+    Of more columns, cell columns or classes than these, each task has a random part. `n_alike`
+    tasks at a time have as many rows and, filled up, as many cell columns, so that they can run
+    together.
     """
 
     support: tuple[int, int] = (40, 1024)
@@ -37,6 +39,8 @@ class TaskSize:
     most_columns: int = 40
     most_cells: int = 80
     most_classes: int = 10
+    cells: CellOptions = field(default_factory=CellOptions)
+    n_alike: int = 1
 
     def draw_support(self, rng: np.random.Generator) -> int:
         """A number of support rows."""
@@ -66,18 +70,14 @@ class SyntheticTasks:
 
     def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
         """`n_tasks` tasks, stacked by shape."""
-        return stack_tasks([self._draw_one(rng) for _ in range(n_tasks)])
+        return _draw_alike(self._draw_some, n_tasks, self.size, rng)
 
-    def _draw_one(self, rng: np.random.Generator) -> Task:
-        for _ in range(_MAX_TRIES):
-            n_support = self.size.draw_support(rng)
-            n_rows = n_support + self.size.n_queries
-            table = draw_table(rng, replace(self.options, rows=(n_rows, n_rows)))
-            n_classes = len(table.target.classes)
-            drawn = PriorTable(str(table.origin), "synthetic", table.sample, n_classes)
-            if (task := draw_task(drawn, n_support, self.size, rng)) is not None:
-                return task
-        raise MetaLearningError("no synthetic table made a task: allow more rows a task")
+    def _draw_some(self, n_support: int, rng: np.random.Generator) -> Task | None:
+        n_rows = n_support + self.size.n_queries
+        table = draw_table(rng, replace(self.options, rows=(n_rows, n_rows)))
+        n_classes = len(table.target.classes)
+        drawn = PriorTable(str(table.origin), "synthetic", table.sample, n_classes)
+        return draw_task(drawn, n_support, self.size, rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,18 +94,13 @@ class RealTasks:
 
     def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
         """`n_tasks` tasks, stacked by shape."""
-        return stack_tasks([self._draw_one(rng) for _ in range(n_tasks)])
+        return _draw_alike(self._draw_some, n_tasks, self.size, rng)
 
-    def _draw_one(self, rng: np.random.Generator) -> Task:
+    def _draw_some(self, n_support: int, rng: np.random.Generator) -> Task | None:
         families = sorted({table.family for table in self.tables})
-        for _ in range(_MAX_TRIES):
-            family = families[int(rng.integers(len(families)))]
-            members = [table for table in self.tables if table.family == family]
-            table = members[int(rng.integers(len(members)))]
-            n_support = self.size.draw_support(rng)
-            if (task := draw_task(table, n_support, self.size, rng)) is not None:
-                return task
-        raise MetaLearningError("the tables have too few rows for tasks: give larger ones")
+        family = families[int(rng.integers(len(families)))]
+        members = [table for table in self.tables if table.family == family]
+        return draw_task(members[int(rng.integers(len(members)))], n_support, self.size, rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +118,53 @@ class MixedTasks:
         return [*drawn, *(self.second.draw(n_second, rng) if n_second else ())]
 
 
+def _draw_alike(
+    draw: Callable[[int, np.random.Generator], Task | None],
+    n_tasks: int,
+    size: TaskSize,
+    rng: np.random.Generator,
+) -> Sequence[TaskBatch]:
+    """Tasks in groups that share a number of support rows, and are filled up to one shape."""
+    drawn: list[Task] = []
+    while len(drawn) < n_tasks:
+        n_support = size.draw_support(rng)
+        group: list[Task] = []
+        for _ in range(_MAX_TRIES):
+            if len(group) == min(size.n_alike, n_tasks - len(drawn)):
+                break
+            if (task := draw(n_support, rng)) is not None:
+                group.append(task)
+        if not group:
+            raise MetaLearningError(
+                f"{_MAX_TRIES} tables in a row made no task: give tables with more rows"
+            )
+        drawn += _filled_up(group) if size.n_alike > 1 else group
+    return stack_tasks(drawn)
+
+
+def _filled_up(tasks: Sequence[Task]) -> list[Task]:
+    """Tasks with as many cell columns and query rows; those of fewer support rows stay alone."""
+    n_columns = max(task.support.inputs.shape[1] for task in tasks)
+    n_queries = min(len(task.query.inputs) for task in tasks)
+    return [
+        Task(
+            Examples(_with_columns(task.support.inputs, n_columns), task.support.targets),
+            Examples(
+                _with_columns(task.query.inputs[:n_queries], n_columns),
+                task.query.targets[:n_queries],
+            ),
+            task.name,
+        )
+        for task in tasks
+    ]
+
+
+def _with_columns(cells: torch.Tensor, n_columns: int) -> torch.Tensor:
+    filling = cells.new_tensor([0.0, PADDING])
+    missing = n_columns - cells.shape[1]
+    return torch.cat([cells, filling.expand(len(cells), missing, 2)], 1) if missing else cells
+
+
 def draw_task(
     table: PriorTable, n_support: int, size: TaskSize, rng: np.random.Generator
 ) -> Task | None:
@@ -136,6 +178,7 @@ def draw_task(
         Sample(features.take(support), target[support]),
         Sample(features.take(query), target[query]),
         table.name,
+        options=size.cells,
         most_cells=size.most_cells,
         rng=rng,
     )
@@ -146,6 +189,7 @@ def make_task(
     query: Sample,
     name: str,
     *,
+    options: CellOptions | None = None,
     most_cells: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Task | None:
@@ -167,21 +211,21 @@ def make_task(
         n_classes = 0
     if len(query) < _FEWEST_QUERIES:
         return None
-    cells, encoder = support_cells(support.features, targets[0], n_classes)
+    cells, encoder = support_cells(support.features, targets[0], n_classes, options)
     of_query = encoder.transform(query.features)
     if most_cells is not None and rng is not None and cells.shape[1] > most_cells:
         chosen = np.sort(rng.permutation(cells.shape[1])[:most_cells])
         cells, of_query = cells[:, chosen], of_query[:, chosen]
-    pairs = zip((cells, of_query), targets, strict=True)
-    return Task(*(Examples(torch.from_numpy(one), target) for one, target in pairs), name)
+    shown = Examples(torch.from_numpy(cells), targets[0])
+    return Task(shown, Examples(torch.from_numpy(of_query), targets[1]), name)
 
 
 def support_cells(
-    features: Features, target: torch.Tensor, n_classes: int
+    features: Features, target: torch.Tensor, n_classes: int, options: CellOptions | None = None
 ) -> tuple[NDArray[np.float32], CellEncoder]:
     """Cells (N, D, 2) of support rows, without their own targets, and the encoder of others'."""
     codes = code_target(target, n_classes, torch.float64).columns.numpy()
-    encoder, cells = fit_cells(features, codes)
+    encoder, cells = fit_cells(features, codes, options)
     return cells, encoder
 
 

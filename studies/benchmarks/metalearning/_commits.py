@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-UNKNOWN = "unknown"
-
-
-def current_commit() -> str:
-    """The commit ("-dirty" if the files differ from it); "unknown" outside of a checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return UNKNOWN
-    here = Path(__file__).resolve().parent
-    command = [
-        git,
-        "--no-optional-locks",
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=7",
-        "--exclude=*",
-    ]
-    done = subprocess.run(  # noqa: S603  fixed words, no shell
-        command, cwd=here, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or UNKNOWN
+from autometa.studies.provenance import UNKNOWN, current_commit
 
 
 def commits_behind(state: Path | None) -> list[str]:

@@ -13,10 +13,7 @@ import numpy as np
 
 from autometa.errors import AutometaError, OptionError
 from autometa.metalearning.sources.tables import FewShotTable, few_shot_table
-from autometa.studies.benchmarks._tables import BenchTable, read_manifest
-from autometa.tables._base import TaskKind
-from autometa.tables.preparation import TableOptions, prepare_table
-from autometa.tables.reading import read_table
+from autometa.studies.table_folders import ListedTable, read_manifest
 
 _MOST_ROWS = 3000  # of a table: few-shot tasks need no more
 _LEAST_TO_TRAIN = 15  # rows of a class
@@ -70,7 +67,7 @@ def choose(
     return Chosen(training, test, families, left_out)
 
 
-def _reported(fitting: Sequence[BenchTable], named: Sequence[str]) -> list[BenchTable]:
+def _reported(fitting: Sequence[ListedTable], named: Sequence[str]) -> list[ListedTable]:
     """Tables of the report half, or the named ones of them."""
     reported = [table for table in fitting if table.half == "report"]
     strangers = set(named) - {table.slug for table in reported}
@@ -83,7 +80,7 @@ def _reported(fitting: Sequence[BenchTable], named: Sequence[str]) -> list[Bench
 
 
 def _one_of_each_family(
-    reported: Sequence[BenchTable],
+    reported: Sequence[ListedTable],
     tables: Path,
     n_tables: int,
     seed: int,
@@ -105,12 +102,11 @@ def _one_of_each_family(
 
 
 def _encoded(
-    table: BenchTable, folder: Path, least: int, left_out: dict[str, str]
+    table: ListedTable, folder: Path, least: int, left_out: dict[str, str]
 ) -> FewShotTable | None:
     """None, with the reason in `left_out`, for a table that no task can be drawn from."""
     try:
-        options = TableOptions(target=table.target, kind=TaskKind(table.kind))
-        prepared = prepare_table(read_table(folder / f"{table.slug}.parquet"), options)
+        prepared = table.load(folder)
         if len(prepared) > _MOST_ROWS:
             rows = np.random.default_rng(0).choice(len(prepared), _MOST_ROWS, replace=False)
             prepared = prepared.take(np.sort(rows))

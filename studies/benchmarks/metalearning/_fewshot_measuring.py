@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autometa.metalearning import FewShotTable, FewShotTables, MetaLearner, TaskBatch
-from autometa.studies.benchmarks.metalearning._commits import current_commit
 from autometa.studies.benchmarks.metalearning._fewshot_algorithms import ALGORITHMS, MOST_WAYS
 from autometa.studies.benchmarks.metalearning._fewshot_baselines import BASELINES, Baseline
 from autometa.studies.benchmarks.metalearning._fewshot_report import Drawn
 from autometa.studies.benchmarks.metalearning._fewshot_training import Plan
+from autometa.studies.provenance import current_commit
 
 _N_QUERIES = 200
 _MOST_COLUMNS = 256  # of a test table's, drawn anew with the rows, for all methods alike

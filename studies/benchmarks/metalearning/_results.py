@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +14,7 @@ import torch
 
 from autometa.errors import OptionError
 from autometa.metalearning import TaskScores
-from autometa.studies.benchmarks.metalearning._commits import current_commit
-
-_CPU_FACTS = Path("/proc/cpuinfo")
+from autometa.studies.provenance import current_commit, machine_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, object]:
     """The commit, the machine and the versions."""
     return {
         "commit": current_commit(),
-        "machine": _machine(torch.device(device)),
+        "machine": machine_name(torch.device(device)),
         "n_threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -98,11 +94,3 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    facts = _CPU_FACTS.read_text().splitlines() if _CPU_FACTS.exists() else []
-    models = [line.partition(":")[2].strip() for line in facts if line.startswith("model name")]
-    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from autometa.priors.proposer.basis import expand
-from autometa.priors.proposer.cells import MISSING, CellEncoder, fit_cells
+from autometa.priors.proposer.cells import MISSING, CellEncoder, CellOptions, fit_cells
 from autometa.priors.proposer.folds import fold_by_content
 from autometa.tables._base import Features, Sample
 from tests.priors.proposer.proposer_tables import mixed_table, permuted
@@ -24,28 +24,51 @@ def test_other_rows_get_the_cells_that_training_rows_have_but_for_codes_out_of_f
     sample = mixed_table()
     encoder, own = fit_cells(sample.features, codes_of(sample))
     again = encoder.transform(sample.features)
-    n_plain = len(encoder.number_columns) + len(encoder.levels)
+    n_plain = int((encoder.kinds < 2).sum())
     np.testing.assert_array_equal(again[:, :n_plain], own[:, :n_plain])
     assert not np.allclose(again[:, n_plain:-1], own[:, n_plain:-1])
     np.testing.assert_array_equal(again[:, -1], own[:, -1])  # frequencies know no target
 
 
 def test_a_rows_own_target_never_reaches_its_own_cells() -> None:
+    """Of its fold nothing reaches it: the codes of the fold's rows stay in their order and sizes.
+
+    What other folds learn of it may move the quantiles that all rows are placed by.
+    """
     sample = mixed_table(200, n_classes=0)
     codes = sample.target[:, None] - sample.target.mean()
-    _, before = fit_cells(sample.features, codes)
-    folds = fold_by_content(sample.features, 5)
+    folds = fold_by_content(sample.features, codes, 5)
+    column = sample.features.codes[:, 2]
+    levels = column.max() + 1
     for row in range(0, 200, 37):
         changed = codes.copy()
         changed[row] += 100.0
+        for fold in range(5):
+            is_out = folds != fold
+            told = [
+                np.bincount(column[is_out], weights=one[is_out, 0], minlength=levels)[column[row]]
+                for one in (codes, changed)
+            ]
+            assert bool(told[0] == told[1]) is bool(fold == folds[row])
+        _, before = fit_cells(sample.features, codes)
         _, after = fit_cells(sample.features, changed)
-        values = before[row], after[row]
-        # what its own fold is told comes from other folds; only the scale of the column is shared
+        np.testing.assert_array_equal(before[row, :-2], after[row, :-2])
         mates = folds == folds[row]
-        order_before = np.argsort(before[mates][:, -2, 1], kind="stable")
-        order_after = np.argsort(after[mates][:, -2, 1], kind="stable")
-        np.testing.assert_array_equal(order_before, order_after)
-        np.testing.assert_array_equal(values[0][:-2], values[1][:-2])
+        ranks = [np.argsort(one[mates, -2, 1], kind="stable") for one in (before, after)]
+        np.testing.assert_array_equal(ranks[0], ranks[1])
+
+
+def test_a_column_of_many_levels_that_stands_alone_keeps_what_it_tells() -> None:
+    """Rows of a level are all alike then: in one fold, nothing would be known of the level."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(1, 41, (600, 1)).astype(np.int32)
+    effects = rng.normal(size=41)
+    target = effects[codes[:, 0]]
+    features = Features(np.zeros((600, 0), np.float32), codes, (40,), (), ("zip",))
+    encoder, cells = fit_cells(features, target[:, None] - target.mean())
+    own, others = cells[:, -2, 0], encoder.transform(features)[:, -2, 0]
+    assert np.corrcoef(own, target)[0, 1] > 0.9
+    assert np.corrcoef(own, others)[0, 1] > 0.9
 
 
 def test_the_order_of_rows_changes_the_order_of_cells_alone() -> None:
@@ -73,7 +96,7 @@ def test_the_order_of_columns_changes_the_order_of_cells_alone() -> None:
 def test_the_order_of_classes_changes_no_cell() -> None:
     sample = mixed_table(n_classes=7, n_rows=300)
     _, before = fit_cells(sample.features, codes_of(sample))
-    renamed = np.random.default_rng(2).permutation(7)[sample.target]
+    renamed = np.random.default_rng(2).permutation(7)[sample.target.astype(np.int64)]
     _, after = fit_cells(sample.features, codes_of(Sample(sample.features, renamed)))
     np.testing.assert_allclose(before, after, atol=1e-6)
 
@@ -91,13 +114,8 @@ def test_a_columns_unit_changes_nothing(factor: float) -> None:
     )
     encoder, before = fit_cells(features, codes_of(sample))
     other, after = fit_cells(scaled, codes_of(sample))
-    n_numbers = len(encoder.number_columns)
-    np.testing.assert_allclose(before[:, :n_numbers], after[:, :n_numbers], atol=1e-4)
-    np.testing.assert_allclose(
-        encoder.transform(features)[:, :n_numbers],
-        other.transform(scaled)[:, :n_numbers],
-        atol=1e-4,
-    )
+    np.testing.assert_allclose(before, after, atol=1e-4)
+    np.testing.assert_allclose(encoder.transform(features), other.transform(scaled), atol=1e-4)
 
 
 def test_places_of_training_rows_are_spread_evenly_and_ties_share_one() -> None:
@@ -124,7 +142,7 @@ def test_a_constant_column_and_one_without_a_value_have_no_cells() -> None:
     numbers[:10, 2] = np.nan
     features = Features(numbers, np.empty((20, 0), np.int32), (), ("a", "b", "c"), ())
     encoder, cells = fit_cells(features, np.zeros((20, 1)))
-    assert encoder.number_columns.tolist() == [2]  # that it is missing says something
+    assert encoder.columns.tolist() == [2]  # that it is missing says something
     assert np.isfinite(cells).all()
 
 
@@ -149,8 +167,7 @@ def test_an_unknown_level_has_no_indicator_and_the_codes_of_none() -> None:
     unknown = Features(
         new.numbers, np.zeros_like(new.codes), new.n_levels, new.number_names, new.code_names
     )
-    n_numbers = len(encoder.number_columns)
-    n_levels = len(encoder.levels)
+    n_numbers, n_levels = (int((encoder.kinds == kind).sum()) for kind in (0, 1))
     cells = encoder.transform(strange)
     assert (cells[:, n_numbers : n_numbers + n_levels, 1] == 0).all()
     np.testing.assert_array_equal(cells, encoder.transform(unknown))
@@ -165,8 +182,8 @@ def test_of_very_many_columns_those_that_tell_of_the_target_are_kept() -> None:
         numbers, np.empty((400, 0), np.int32), (), tuple(map(str, range(1500))), ()
     )
     encoder, cells = fit_cells(features, np.square(target)[:, None] - 1)
-    assert cells.shape == (400, 1024, 2)
-    assert 1234 in encoder.kept
+    assert cells.shape == (400, 512, 2)
+    assert 1234 in encoder.columns
     np.testing.assert_array_equal(encoder.transform(features), cells)
 
 
@@ -179,12 +196,15 @@ def test_arrays_bring_the_encoder_back() -> None:
     )
 
 
-def test_rows_with_the_same_cells_share_a_fold() -> None:
+def test_rows_with_the_same_cells_are_dealt_over_the_folds_whatever_their_order() -> None:
     features = mixed_table(30).features
-    twice = features.take(np.r_[np.arange(30), np.arange(30)])
-    folds = fold_by_content(twice, 5)
-    np.testing.assert_array_equal(folds[:30], folds[30:])
-    assert set(folds) == {0, 1, 2, 3, 4}
+    rows = np.repeat(np.arange(30), 5)
+    targets = np.random.default_rng(0).normal(size=(150, 2))
+    folds = fold_by_content(features.take(rows), targets, 5)
+    assert all(set(folds[rows == row]) == {0, 1, 2, 3, 4} for row in range(30))
+    order = np.random.default_rng(1).permutation(150)
+    again = fold_by_content(features.take(rows[order]), targets[order], 5)
+    np.testing.assert_array_equal(again, folds[order])
 
 
 def test_hats_add_up_to_one_where_a_value_is_there() -> None:
@@ -199,3 +219,39 @@ def test_a_missing_cell_has_its_flag_alone_and_padding_nothing() -> None:
     basis = expand(cells)
     assert basis[0, 0].tolist() == [0.0] * 9 + [1.0]
     assert basis[0, 1].tolist() == [0.0] * 10
+
+
+def test_a_product_that_tells_what_no_column_tells_is_a_column() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(400, 6)).astype(np.float32)
+    target = np.sign(numbers[:, 1] * numbers[:, 4])
+    features = Features(numbers, np.empty((400, 0), np.int32), (), tuple(map(str, range(6))), ())
+    encoder, cells = fit_cells(features, target[:, None], CellOptions(n_pairs=3))
+    assert encoder.pairs[0].tolist() == [1, 4]
+    np.testing.assert_allclose(encoder.transform(features), cells, atol=1e-6)
+    place = cells.shape[1] - len(encoder.pairs)
+    assert abs(np.corrcoef(cells[:, place, 0], target)[0, 1]) > 0.7
+    again = CellEncoder.from_arrays(encoder.to_arrays())
+    np.testing.assert_array_equal(again.transform(features), encoder.transform(features))
+
+
+def test_products_that_chance_could_make_are_none() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(400, 100)).astype(np.float32)
+    names = tuple(map(str, range(100)))
+    features = Features(numbers, np.empty((400, 0), np.int32), (), names, ())
+    encoder, cells = fit_cells(
+        features, numbers[:, :1] - numbers[:, :1].mean(), CellOptions(n_pairs=3)
+    )
+    assert len(encoder.pairs) == 0
+    assert cells.shape[1] == 100
+
+
+def test_what_a_column_tells_alone_makes_no_pair() -> None:
+    rng = np.random.default_rng(0)
+    numbers = np.exp(rng.normal(size=(400, 5))).astype(np.float32)  # skewed
+    numbers[:, 1] = numbers[:, 0] + 0.01 * numbers[:, 1]  # nearly the same twice
+    features = Features(numbers, np.empty((400, 0), np.int32), (), tuple("abcde"), ())
+    target = np.log(numbers[:, :1]).astype(np.float64)
+    encoder, _ = fit_cells(features, target - target.mean(), CellOptions(n_pairs=3))
+    assert [0, 1] not in encoder.pairs.tolist()

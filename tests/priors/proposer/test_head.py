@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,10 @@ def problem(n_rows: int = 40, n_units: int = 6) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(units), torch.from_numpy(codes - codes.mean(0))
 
 
+def ones(rows: Tensor) -> Tensor:
+    return torch.ones(len(rows), dtype=torch.float64)
+
+
 def ridge(units: Tensor, codes: Tensor, log_penalty: float) -> tuple[Tensor, Tensor]:
     """Weights and intercept by the normal equations, of units in their own deviations."""
     mean, deviation = units.mean(0), units.std(0, correction=0) + 1e-3
@@ -34,7 +40,7 @@ def ridge(units: Tensor, codes: Tensor, log_penalty: float) -> tuple[Tensor, Ten
 
 def test_the_head_is_the_best_ridge_of_its_penalties() -> None:
     units, codes = problem()
-    head = solve_head(units, codes, ZERO, SHARPEST)
+    head = solve_head(units, codes, ones(units), ZERO, SHARPEST)
     candidates = [ridge(units, codes, float(one)) for one in np.linspace(-9, 1, 6)]
     distances = [float((weight - head.weight).abs().max()) for weight, _ in candidates]
     best = int(np.argmin(distances))
@@ -44,7 +50,7 @@ def test_the_head_is_the_best_ridge_of_its_penalties() -> None:
 
 def test_codes_left_out_are_those_of_heads_fitted_without_the_row() -> None:
     units, codes = problem()
-    head = solve_head(units, codes, ZERO, SHARPEST)
+    head = solve_head(units, codes, ones(units), ZERO, SHARPEST)
     candidates = [float(one) for one in np.linspace(-9, 1, 6)]
     found = min(
         candidates, key=lambda one: float((ridge(units, codes, one)[0] - head.weight).abs().max())
@@ -63,9 +69,25 @@ def test_codes_left_out_are_those_of_heads_fitted_without_the_row() -> None:
         np.testing.assert_allclose(head.left_out[row].numpy(), expected, atol=1e-6)
 
 
+def test_a_row_of_weight_two_counts_as_two_rows() -> None:
+    units, codes = problem()
+    weights = torch.where(torch.arange(40) < 10, 2.0, 1.0).double()
+    twice = torch.cat([torch.arange(40), torch.arange(10)])
+    codes = codes - (weights[:, None] * codes).sum(0) / weights.sum()
+    heavy = solve_head(units, codes, weights / weights.mean(), ZERO, ZERO)
+    doubled = solve_head(units[twice], codes[twice], ones(twice), ZERO, ZERO)
+    torch.testing.assert_close(heavy.weight, doubled.weight)
+    torch.testing.assert_close(heavy.bias, doubled.bias)
+    target = torch.arange(40) % 2
+    shares = torch.tensor([0.4, 0.6], dtype=torch.float64)
+    once = fit_temperature(codes, target, shares, weights / weights.mean())
+    again = fit_temperature(codes[twice], target[twice], shares, ones(twice))
+    torch.testing.assert_close(once, again, rtol=1e-2, atol=0)  # the prior counts rows
+
+
 def test_a_head_of_fewer_rows_than_units_is_finite_and_says_little() -> None:
     units, codes = problem(5, 12)
-    head = solve_head(units, codes, ZERO, SHARPEST)
+    head = solve_head(units, codes, ones(units), ZERO, SHARPEST)
     assert torch.isfinite(head.weight).all()
     assert torch.isfinite(head.left_out).all()
 
@@ -73,7 +95,7 @@ def test_a_head_of_fewer_rows_than_units_is_finite_and_says_little() -> None:
 def test_units_that_do_not_vary_are_no_trouble() -> None:
     units, codes = problem()
     units[:, 2] = 7.0
-    head = solve_head(units, codes, ZERO, SHARPEST)
+    head = solve_head(units, codes, ones(units), ZERO, SHARPEST)
     assert torch.isfinite(head.weight).all()
     torch.testing.assert_close(head.weight[2], torch.zeros(2, dtype=torch.float64))
 
@@ -84,7 +106,7 @@ def test_gradients_go_through_the_solution_as_finite_differences_do() -> None:
     indifferent = torch.zeros((), dtype=torch.float64)
 
     def weights(units: Tensor, shift: Tensor) -> Tensor:
-        return solve_head(units, codes, shift, indifferent).weight
+        return solve_head(units, codes, ones(units), shift, indifferent).weight
 
     shift = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(weights, (units.requires_grad_(), shift))
@@ -101,18 +123,20 @@ def test_the_temperature_is_that_of_the_lowest_log_loss(strength: float) -> None
     def loss(log_s: float) -> float:
         logits = np.exp(log_s) * scores + shares.log()
         own = float(torch.nn.functional.cross_entropy(logits, target))
-        return own + 0.01 * (log_s - 1.0) ** 2
+        return own + (log_s - 1.0) ** 2 / (2 * 1.5**2 * 300)
 
-    best = minimize_scalar(loss, bounds=(-2, 4), method="bounded").x
-    found = fit_temperature(scores, target, shares)
+    minimum: Any = minimize_scalar(loss, bounds=(-2, 7), method="bounded")
+    best = float(minimum.x)
+    found = fit_temperature(scores, target, shares, ones(scores))
     assert float(found.log()) == pytest.approx(best, abs=1e-3)
 
 
 def test_a_perfect_separation_does_not_ask_for_certainty_without_end() -> None:
     target = torch.tensor([0, 1] * 20)
     scores = torch.nn.functional.one_hot(target, 2).double() - 0.5
-    found = fit_temperature(scores, target, torch.tensor([0.5, 0.5], dtype=torch.float64))
-    assert 1.0 < float(found) < 55.0
+    shares = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    found = fit_temperature(scores, target, shares, ones(scores))
+    assert 1.0 < float(found) < 100.0
 
 
 def test_a_class_that_no_row_has_changes_nothing() -> None:
@@ -120,8 +144,8 @@ def test_a_class_that_no_row_has_changes_nothing() -> None:
     scores = torch.linspace(-1, 1, 12, dtype=torch.float64).view(6, 2)
     shares = torch.tensor([0.5, 0.5], dtype=torch.float64)
     wider = torch.cat([scores, torch.zeros(6, 1)], 1)
-    with_none = fit_temperature(wider, target, torch.cat([shares, torch.zeros(1)]))
-    torch.testing.assert_close(with_none, fit_temperature(scores, target, shares))
+    with_none = fit_temperature(wider, target, torch.cat([shares, torch.zeros(1)]), ones(scores))
+    torch.testing.assert_close(with_none, fit_temperature(scores, target, shares, ones(scores)))
 
 
 def test_the_loss_of_values_is_a_log_of_their_squared_error() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from autometa.errors import MetaLearningError, OptionError
-from autometa.metalearning._tasks import Task, TaskBatch, stack_tasks
+from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 from autometa.metalearning.evaluation import query_losses
 from autometa.metalearning.saving import load_learner, save_learner
 from autometa.metalearning.training import MetaTraining, meta_train
@@ -137,7 +137,7 @@ def test_masks_of_ones_change_nothing_and_zeros_leave_the_bias() -> None:
 def test_what_is_generated_already_predicts(n_classes: int) -> None:
     """The head alone does: even an untrained generator beats the shares, or the mean."""
     made = task(n_classes, n_support=300, n_rows=500)
-    found = outputs(tuple(made.support), made.query.inputs, n_classes)
+    found = outputs((made.support.inputs, made.support.targets), made.query.inputs, n_classes)
     loss = float(prior_loss(found, made.query.targets))
     constant = torch.zeros_like(found)
     if n_classes:
@@ -164,6 +164,13 @@ def test_many_classes_need_no_other_generator() -> None:
     assert outputs((cells, target), cells[:5], 60).shape == (5, 60)
 
 
+def in_double(batch: TaskBatch) -> TaskBatch:
+    support, query = (
+        Examples(one.inputs.double(), one.targets) for one in (batch.support, batch.query)
+    )
+    return TaskBatch(support, query)
+
+
 class _OfOneShape:
     """Tasks of 2 and 3 classes that can be stacked."""
 
@@ -173,15 +180,15 @@ class _OfOneShape:
 
 
 def learner(**options: object) -> Proposer:
-    return Proposer(generator(), **options).float()  # type: ignore[arg-type]  # as given
+    made = Proposer(SHAPE, **options)  # type: ignore[arg-type]  # as given
+    made.generator = generator()
+    return made.float()
 
 
 @pytest.mark.parametrize("n_steps", [0, 3, 12])
 def test_tasks_together_have_the_losses_and_gradients_of_each_alone(n_steps: int) -> None:
     [batch] = _OfOneShape().draw(3, np.random.default_rng(0))
-    batch = TaskBatch(
-        *(type(one)(one.inputs.double(), one.targets) for one in (batch.support, batch.query))
-    )
+    batch = in_double(batch)
     found: list[list[Tensor]] = []
     for max_together in (None, 1):
         made = learner(n_steps=(n_steps,), max_together=max_together).double()
@@ -215,9 +222,7 @@ def test_exact_and_first_order_loops_take_the_same_steps() -> None:
 
 def test_hypergradients_of_rates_are_those_of_finite_differences() -> None:
     [batch] = stack_tasks([task()])
-    batch = TaskBatch(
-        *(type(one)(one.inputs.double(), one.targets) for one in (batch.support, batch.query))
-    )
+    batch = in_double(batch)
     made = learner(n_steps=(1,)).double()
     usual = made.generator.settings.usual
 
@@ -262,7 +267,7 @@ def test_adapting_gives_what_query_outputs_gives() -> None:
 
 def test_meta_training_on_synthetic_tables_helps_held_out_ones(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    made = Proposer(WeightGenerator(SHAPE))
+    made = Proposer(SHAPE)
     training = MetaTraining(
         n_steps=60,
         n_tasks=4,

@@ -1,0 +1,78 @@
+"""How a prior is meta-trained: phases one after another, each with its own inner loops.
+
+`SHIPPED_RECIPE` is that of the prior that comes with the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from autometa.errors import OptionError
+from autometa.priors.proposer.cells import CellOptions
+from autometa.priors.proposer.generator import GeneratorShape
+from autometa.priors.proposer.tasks import TaskSize
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`n_meta_steps` of `n_tasks` each, with inner loops of one of `n_steps` steps.
+
+    With `is_settings_only` rates and schedule alone are learned, and weights stay.
+    """
+
+    name: str
+    n_meta_steps: int
+    n_steps: tuple[int, ...] = (0,)
+    n_tasks: int = 8
+    lr: float = 2e-3
+    is_settings_only: bool = False
+    size: TaskSize = field(default_factory=TaskSize)
+
+    def __post_init__(self) -> None:
+        """Refuse a phase that learns nothing."""
+        if self.is_settings_only and min(self.n_steps) == 0:
+            raise OptionError(f"phase {self.name!r} learns settings: give inner steps from 1 on")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Phases by turns; `real_share` of the tasks are of real tables, where there are any.
+
+    At the end `n_stop_tasks` inner loops tell when to stop.
+    """
+
+    phases: tuple[Phase, ...]
+    shape: GeneratorShape = field(default_factory=GeneratorShape)
+    cells: CellOptions = field(default_factory=CellOptions)
+    real_share: float = 0.5
+    weight_decay: float = 1e-2
+    n_stop_tasks: int = 300
+    seed: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Itself as JSON."""
+        return asdict(self)
+
+    def size_of(self, phase: Phase) -> TaskSize:
+        """Of a phase's tasks, with this recipe's cells."""
+        return replace(phase.size, cells=self.cells)
+
+    @property
+    def n_meta_steps(self) -> int:
+        """Of all phases."""
+        return sum(phase.n_meta_steps for phase in self.phases)
+
+    @property
+    def n_tasks(self) -> int:
+        """Drawn in all phases."""
+        return sum(phase.n_meta_steps * phase.n_tasks for phase in self.phases)
+
+
+SHIPPED_RECIPE = Recipe(
+    phases=(
+        Phase("weights", 30_000),
+        Phase("short loops", 3_000, (0, 1, 2, 3, 5, 10), lr=5e-4),
+        Phase("long loops", 600, (50, 100), n_tasks=4, lr=1e-2, is_settings_only=True),
+    )
+)

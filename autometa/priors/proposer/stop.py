@@ -1,0 +1,53 @@
+"""When to stop an inner loop: where query losses of many tables were lowest, by their embedding.
+
+Axes: T tasks, S numbers of steps, W width of an embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from autometa.metalearning._tasks import TaskBatch
+from autometa.metalearning.evaluation import query_losses
+from autometa.priors.proposer.proposer import Proposer
+from autometa.priors.proposer.settings import raw_steps
+
+STEPS = (1, 3, 10, 30, 100, 300)
+_PENALTY = 0.3  # of a ridge regression on embeddings of variance 1
+
+
+def learn_stop(
+    proposer: Proposer,
+    batches: Sequence[TaskBatch],
+    listen: Callable[[int], None] = lambda n_done: None,
+) -> Tensor:
+    """Learn the suggested number of steps; mean losses (S,) by step of `STEPS`, for the card.
+
+    Every number is a run of its own, with its schedule. `listen` hears of the batches done.
+    """
+    losses: list[Tensor] = []
+    embeddings: list[Tensor] = []
+    for n_done, batch in enumerate(batches, start=1):
+        with torch.no_grad():
+            losses.append(query_losses(proposer, [batch], STEPS).scores)
+            embeddings.append(proposer.embeddings(batch).cpu())
+        listen(n_done)
+    found = torch.cat(losses, 1).nan_to_num(nan=torch.inf)
+    best = torch.tensor(STEPS, dtype=torch.float32)[found.argmin(0)]
+    _fit(proposer, torch.cat(embeddings), raw_steps(best))
+    return found.mean(1)
+
+
+def _fit(proposer: Proposer, embeddings: Tensor, wanted: Tensor) -> None:
+    """Ridge regression of unbounded numbers (T,) on embeddings (T, W)."""
+    mean, spread = embeddings.mean(0), embeddings.std(0) + 1e-3
+    X, center = (embeddings - mean) / spread, wanted.mean()
+    gram = X.T @ X / len(X) + _PENALTY * torch.eye(X.shape[1])
+    weight = torch.linalg.solve(gram, X.T @ (wanted - center) / len(X))
+    settings = proposer.generator.settings
+    with torch.no_grad():
+        settings.by_table.weight[-1].copy_(weight / spread)
+        settings.usual[-1].copy_(center - (mean / spread) @ weight)

@@ -1,0 +1,149 @@
+"""Meta-training of a proposer by a recipe: can be watched, broken off and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+from autometa.errors import MetaLearningError
+from autometa.metalearning._tasks import TaskSource
+from autometa.metalearning.training import MetaProgress, MetaTraining, cosine, meta_train
+from autometa.priors.proposer.proposer import Proposer
+from autometa.priors.proposer.recipe import Phase, Recipe
+from autometa.priors.proposer.stop import learn_stop
+from autometa.priors.proposer.tasks import (
+    MixedTasks,
+    PriorTable,
+    RealTasks,
+    SyntheticTasks,
+    TaskSize,
+)
+
+PhaseListener = Callable[[str, MetaProgress], None]
+_WARM_SHARE = 0.01  # of the meta-steps, until the meta-rate is whole
+_BETAS = (0.9, 0.98)
+_CLIP = 1.0
+
+
+def unwatched(phase: str, progress: MetaProgress) -> None:
+    """Listens to nothing."""
+    del phase, progress
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedProposer:
+    """A proposer, and mean losses of held-out tasks at the end of each phase, by its name."""
+
+    proposer: Proposer
+    held_out: dict[str, float]
+    elapsed_s: float
+
+
+def train_proposer(
+    recipe: Recipe,
+    tables: Sequence[PriorTable],
+    held_out: Sequence[PriorTable] = (),
+    *,
+    checkpoints: Path | None = None,
+    device: torch.device | str = "cpu",
+    listen: PhaseListener = unwatched,
+    listen_to_stop: Callable[[int, int], None] = lambda n_done, n_tasks: None,
+) -> TrainedProposer:
+    """Meta-train by a recipe on these tables and synthetic ones; without tables on the latter.
+
+    `held_out` are tables of other families, whose loss is watched. From files in `checkpoints`
+    that are there already it goes on. `listen_to_stop` hears how many inner loops have told when
+    to stop. Raises `MetaLearningError` for losses that are not finite, and for checkpoints of
+    another recipe or other tables.
+    """
+    if checkpoints is not None:
+        _require_same_run(checkpoints, recipe, [*tables, *held_out])
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        proposer = Proposer(recipe.shape, cells=recipe.cells, seed=recipe.seed).to(device)
+    losses: dict[str, float] = {}
+    elapsed_s = 0.0
+    for place, phase in enumerate(recipe.phases):
+        name = f"{place}-{phase.name.replace(' ', '-')}.safetensors"
+        done = meta_train(
+            _prepare(proposer, phase),
+            _source(tables, recipe.size_of(phase), recipe.real_share),
+            MetaTraining(
+                n_steps=phase.n_meta_steps,
+                n_tasks=phase.n_tasks,
+                make_optimizer=partial(_optimizer, phase, recipe.weight_decay),
+                schedule=_warm_cosine,
+                clip=_CLIP,
+                seed=recipe.seed + place,
+                n_held_out=200,
+                evaluate_every=max(1, phase.n_meta_steps // 20),
+                checkpoint=None if checkpoints is None else checkpoints / name,
+                checkpoint_every=max(1, min(200, phase.n_meta_steps // 4)),
+            ),
+            held_out=RealTasks(held_out, recipe.size_of(phase)) if held_out else (),
+            listen=partial(listen, phase.name),
+        )
+        elapsed_s += done.elapsed_s
+        if done.after:
+            losses[phase.name] = done.after[max(done.after)]
+    _learn_stop(proposer, recipe, tables, listen_to_stop)
+    return TrainedProposer(proposer.cpu(), losses, elapsed_s)
+
+
+def _require_same_run(folder: Path, recipe: Recipe, tables: Sequence[PriorTable]) -> None:
+    """Raise `MetaLearningError` if the folder's state is of another recipe or other tables."""
+    facts = {"recipe": recipe.facts(), "tables": [table.name for table in tables]}
+    wanted = json.dumps(facts, sort_keys=True)
+    path = folder / "run.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != wanted:
+        raise MetaLearningError(
+            f"the checkpoints in {folder} are of another recipe, seed, length or other tables: "
+            "give another folder, or the same options to go on"
+        )
+
+
+def _prepare(proposer: Proposer, phase: Phase) -> Proposer:
+    """The proposer with what a phase learns free, and its inner loops."""
+    proposer.requires_grad_(requires_grad=not phase.is_settings_only)
+    proposer.generator.settings.requires_grad_(requires_grad=True)
+    proposer.step_choices = phase.n_steps
+    return proposer
+
+
+def _source(tables: Sequence[PriorTable], size: TaskSize, real_share: float) -> TaskSource:
+    synthetic = SyntheticTasks(size)
+    return MixedTasks(synthetic, RealTasks(tables, size), real_share) if tables else synthetic
+
+
+def _optimizer(phase: Phase, weight_decay: float, parameters: list[nn.Parameter]) -> Optimizer:
+    return AdamW(parameters, lr=phase.lr, betas=_BETAS, weight_decay=weight_decay)
+
+
+def _warm_cosine(done: float) -> float:
+    return min(1.0, (done + 1e-4) / _WARM_SHARE) * cosine(done)
+
+
+def _learn_stop(
+    proposer: Proposer,
+    recipe: Recipe,
+    tables: Sequence[PriorTable],
+    listen: Callable[[int, int], None],
+) -> None:
+    """From tables that were trained on: where rates have been learned, there is nothing better."""
+    n_tasks = recipe.n_stop_tasks
+    if n_tasks == 0 or max(max(phase.n_steps) for phase in recipe.phases) == 0:
+        return
+    rng = np.random.default_rng((recipe.seed, 2))
+    source = _source(tables, recipe.size_of(recipe.phases[-1]), recipe.real_share)
+    learn_stop(proposer, source.draw(n_tasks, rng), lambda n_done: listen(n_done, n_tasks))

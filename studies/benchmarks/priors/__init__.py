@@ -1,0 +1,1 @@
+"""Measurements of what the table prior is worth."""

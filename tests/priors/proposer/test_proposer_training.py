@@ -1,0 +1,193 @@
+"""Training by a recipe: phases, going on, and when to stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from autometa.errors import MetaLearningError, OptionError
+from autometa.metalearning.evaluation import query_losses
+from autometa.metalearning.training import MetaProgress
+from autometa.priors.proposer.generator import GeneratorShape
+from autometa.priors.proposer.proposer import Proposer
+from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Phase, Recipe
+from autometa.priors.proposer.stop import STEPS, learn_stop
+from autometa.priors.proposer.tasks import (
+    MixedTasks,
+    PriorTable,
+    RealTasks,
+    SyntheticTasks,
+    TaskSize,
+    draw_task,
+    make_task,
+)
+from autometa.priors.proposer.training import train_proposer
+from autometa.priors.synthetic import TableOptions
+from autometa.tables._base import Sample
+from tests.priors.proposer.proposer_tables import mixed_table
+
+SMALL = TaskSize(support=(40, 60), n_queries=30, most_columns=5, most_cells=12, most_classes=3)
+RECIPE = Recipe(
+    phases=(
+        Phase("weights", 4, n_tasks=2, size=SMALL),
+        Phase("loops", 3, (0, 2), n_tasks=2, size=SMALL),
+        Phase("rates", 2, (12,), n_tasks=1, is_settings_only=True, size=SMALL),
+    ),
+    shape=GeneratorShape(width=8, units=8),
+    n_stop_tasks=2,
+)
+TABLES = [
+    PriorTable(f"t{place}", f"family {place // 2}", mixed_table(200, n_classes=place), place)
+    for place in (0, 2, 5)
+]
+
+
+def test_each_phase_learns_what_it_says(tmp_path: Path) -> None:
+    seen: dict[str, int] = {}
+
+    def listen(phase: str, progress: MetaProgress) -> None:
+        seen[phase] = progress.step
+
+    trained = train_proposer(RECIPE, TABLES, TABLES[:1], checkpoints=tmp_path, listen=listen)
+    assert seen == {"weights": 4, "loops": 3, "rates": 2}
+    assert set(trained.held_out) == set(seen)
+    before = train_proposer(replace(RECIPE, phases=RECIPE.phases[:2], n_stop_tasks=0), TABLES)
+    after = dict(trained.proposer.generator.named_parameters())
+    for name, one in before.proposer.generator.named_parameters():
+        is_same = torch.equal(one, after[name])
+        assert is_same is not name.startswith("settings"), name
+
+
+def test_a_run_that_is_broken_off_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    class BreakOffError(Exception):
+        pass
+
+    def break_off(phase: str, progress: MetaProgress) -> None:
+        if phase == "loops" and progress.step == 2:
+            raise BreakOffError
+
+    whole = train_proposer(RECIPE, TABLES)
+    with pytest.raises(BreakOffError):
+        train_proposer(RECIPE, TABLES, checkpoints=tmp_path, listen=break_off)
+    again = train_proposer(RECIPE, TABLES, checkpoints=tmp_path)
+    for name, one in again.proposer.state_dict().items():
+        torch.testing.assert_close(one, whole.proposer.state_dict()[name], rtol=0, atol=0)
+
+
+def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
+    short = replace(RECIPE, phases=RECIPE.phases[:1], n_stop_tasks=0)
+    train_proposer(short, TABLES, checkpoints=tmp_path)
+    for other, tables in ((replace(short, seed=1), TABLES), (short, TABLES[:2])):
+        with pytest.raises(MetaLearningError, match="another recipe"):
+            train_proposer(other, tables, checkpoints=tmp_path)
+
+
+def test_settings_alone_learn_by_exact_loops_too() -> None:
+    phases = (Phase("exact", 1, (3,), n_tasks=1, is_settings_only=True, size=SMALL),)
+    train_proposer(replace(RECIPE, phases=phases, n_stop_tasks=0), TABLES)
+
+
+def test_alike_tasks_run_together() -> None:
+    size = replace(SMALL, n_alike=4)
+    synthetic = SyntheticTasks(size, TableOptions(columns=(2, 5)))
+    batches = synthetic.draw(8, np.random.default_rng(0))
+    assert sum(len(batch) for batch in batches) == 8
+    assert max(len(batch) for batch in batches) > 1
+    made = Proposer(GeneratorShape(width=8, units=8))
+    for batch in batches:
+        alone = [
+            query_losses(made, [batch.part(place, place + 1)], (0,)).scores
+            for place in range(len(batch))
+        ]
+        together = query_losses(made, [batch], (0,)).scores
+        torch.testing.assert_close(torch.cat(alone, 1), together, rtol=1e-3, atol=1e-4)
+
+
+def test_without_tables_all_tasks_are_synthetic() -> None:
+    first, second = (train_proposer(RECIPE, ()).proposer.state_dict() for _ in range(2))
+    for name, one in first.items():
+        torch.testing.assert_close(second[name], one, rtol=0, atol=0)
+
+
+def test_the_stop_is_where_losses_were_lowest() -> None:
+    torch.manual_seed(0)
+    proposer = Proposer(GeneratorShape(width=8, units=8))
+    batches = SyntheticTasks(SMALL, TableOptions(columns=(2, 5))).draw(6, np.random.default_rng(0))
+    scores = torch.cat([query_losses(proposer, [one], STEPS).scores for one in batches], 1)
+    losses = learn_stop(proposer, batches)
+    torch.testing.assert_close(losses, scores.mean(1))
+    best = torch.tensor(STEPS)[scores.argmin(0)].double().clamp(1.01).log()
+    with torch.no_grad():
+        embeddings = torch.cat([proposer.embeddings(one) for one in batches])
+        found = proposer.generator.settings.by_table(embeddings)[:, -1]
+        raw = found + proposer.generator.settings.usual[-1]
+    # a ridge regression keeps the mean, here of unbounded numbers
+    wanted = torch.logit(best / np.log(10_000))
+    assert float(raw.mean()) == pytest.approx(float(wanted.mean()), abs=1e-3)
+
+
+def test_tasks_show_parts_of_large_tables() -> None:
+    rng = np.random.default_rng(0)
+    wide = PriorTable("wide", "f", mixed_table(400, n_classes=8), 8)
+    for _ in range(10):
+        task = draw_task(wide, 50, SMALL, rng)
+        assert task is not None
+        assert task.support.inputs.shape[1] <= SMALL.most_cells
+        assert int(task.support.targets.max()) < SMALL.most_classes
+        assert len(task.support.targets) == 50
+        assert len(task.query.targets) <= SMALL.n_queries
+        assert set(task.query.targets.tolist()) <= set(task.support.targets.tolist())
+
+
+def test_values_of_a_task_are_in_deviations_of_its_support_rows() -> None:
+    sample = mixed_table(100, n_classes=0)
+    far = Sample(sample.features, sample.target.astype(np.float64) * 1e6 - 3e9)
+    task = make_task(far.take(np.arange(60)), far.take(np.arange(60, 100)), "far")
+    assert task is not None
+    assert float(task.support.targets.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(task.support.targets.std(correction=0)) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("target", [np.zeros(40), np.zeros(40, np.int64), np.arange(40) // 36])
+def test_rows_that_teach_nothing_make_no_task(
+    target: NDArray[np.int64] | NDArray[np.float64],
+) -> None:
+    sample = Sample(mixed_table(40).features, target)
+    assert make_task(sample.take(np.arange(30)), sample.take(np.arange(30, 40)), "") is None
+
+
+def test_a_mixture_draws_from_both_by_its_share() -> None:
+    synthetic = SyntheticTasks(SMALL, TableOptions(columns=(2, 4)))
+    mixed = MixedTasks(synthetic, RealTasks(TABLES, SMALL), 0.5)
+    names = [name for batch in mixed.draw(40, np.random.default_rng(0)) for name in batch.names]
+    assert len(names) == 40
+    assert 10 < sum(name.startswith("t") and name[1:].isdigit() for name in names) < 30
+
+
+def test_all_families_are_drawn_alike() -> None:
+    rng = np.random.default_rng(0)
+    batches = RealTasks(TABLES, SMALL).draw(90, rng)
+    names = [name for batch in batches for name in batch.names]
+    # t0 is alone in its family; t2 and t5 in theirs
+    counts = {name: names.count(name) for name in ("t0", "t2", "t5")}
+    assert min(counts.values()) > 15
+
+
+def test_nothing_to_draw_from_is_refused() -> None:
+    with pytest.raises(MetaLearningError, match="no tables"):
+        RealTasks([])
+    few = PriorTable("few", "f", mixed_table(8), 3)
+    with pytest.raises(MetaLearningError, match="more rows"):
+        RealTasks([few], SMALL).draw(1, np.random.default_rng(0))
+    with pytest.raises(OptionError, match="from 1 on"):
+        Phase("none", 1, is_settings_only=True)
+
+
+def test_the_shipped_recipe_learns_weights_then_loops() -> None:
+    assert [max(phase.n_steps) for phase in SHIPPED_RECIPE.phases] == [0, 10, 100]
+    assert SHIPPED_RECIPE.n_tasks == sum(p.n_tasks * p.n_meta_steps for p in SHIPPED_RECIPE.phases)
