@@ -71,7 +71,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["tune"], "give either DATA"),
         (["tune", "absent.csv"], "absent.csv"),
-        (["tune", str(PENGUINS), "--time", "0s"], "greater than zero"),
+        (["tune", str(PENGUINS), "--time", "0s"], "instant model"),
         (["tune", str(PENGUINS), "--time", "60x"], "60x"),
         (["tune", str(PENGUINS), "--memory", "much"], "memory size"),
         (["tune", str(PENGUINS), "--trials", "0"], "--trials"),
