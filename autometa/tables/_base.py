@@ -108,5 +108,15 @@ class Features:
             self.numbers[rows], self.codes[rows], self.n_levels, self.number_names, self.code_names
         )
 
+    def select(self, numbers: IntArray, codes: IntArray) -> Features:
+        """The features of these number and category columns, by position, in this order."""
+        return Features(
+            self.numbers[:, numbers],
+            self.codes[:, codes],
+            tuple(self.n_levels[place] for place in codes),
+            tuple(self.number_names[place] for place in numbers),
+            tuple(self.code_names[place] for place in codes),
+        )
+
     def __len__(self) -> int:
         return len(self.numbers)

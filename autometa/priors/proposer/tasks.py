@@ -245,11 +245,4 @@ def _some_columns(features: Features, most: int, rng: np.random.Generator) -> Fe
     if n_numbers + n_codes <= most:
         return features
     chosen = np.sort(rng.permutation(n_numbers + n_codes)[:most])
-    numbers, codes = chosen[chosen < n_numbers], chosen[chosen >= n_numbers] - n_numbers
-    return Features(
-        features.numbers[:, numbers],
-        features.codes[:, codes],
-        tuple(features.n_levels[place] for place in codes),
-        tuple(features.number_names[place] for place in numbers),
-        tuple(features.code_names[place] for place in codes),
-    )
+    return features.select(chosen[chosen < n_numbers], chosen[chosen >= n_numbers] - n_numbers)

@@ -29,10 +29,4 @@ def mixed_table(
 
 def permuted(features: Features, numbers: list[int], codes: list[int]) -> Features:
     """The same columns in another order."""
-    return Features(
-        features.numbers[:, numbers],
-        features.codes[:, codes],
-        tuple(features.n_levels[place] for place in codes),
-        tuple(features.number_names[place] for place in numbers),
-        tuple(features.code_names[place] for place in codes),
-    )
+    return features.select(np.array(numbers), np.array(codes))
