@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from autometa.studies.interruption import Interruption, holding_back_interruption, interruption
@@ -71,7 +72,12 @@ def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
-        env={**os.environ, "AUTOMETA_STORE": "store.db", "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "AUTOMETA_STORE": "store.db",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONFAULTHANDLER": "1",
+        },
         stdin=table,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -80,7 +86,7 @@ def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None
     try:
         _wait_until_read(table)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = _communicate_or_tell(process)
     finally:
         process.kill()
         process.communicate()
@@ -88,6 +94,20 @@ def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None
         os.close(never_closed)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
+
+
+def _communicate_or_tell(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What it wrote until its end; one that hangs is made to say where, and with what children."""
+    try:
+        return process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        children = psutil.Process(process.pid).children(recursive=True)
+        commands = [child.cmdline() for child in children]
+        process.send_signal(signal.SIGABRT)
+        for child in children:
+            child.kill()
+        _, err = process.communicate(timeout=30)
+        raise AssertionError(f"still there after 30 s, with {commands}: {err!r}") from None
 
 
 def _wait_until_read(pipe: int) -> None:
