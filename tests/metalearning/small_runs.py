@@ -38,6 +38,9 @@ LEARNERS: dict[str, Callable[[], MetaLearner]] = {
     "MAML": maml,
     "Meta-SGD": lambda: MetaSGD(net(), n_steps=(1, 2)),
     "Reptile": lambda: Reptile(net(), AdamOptions(0.01), batch_size=3),
+    "Reptile, moments kept": lambda: Reptile(
+        net(), AdamOptions(0.01, is_moment_kept=True), batch_size=3
+    ),
     "ridge": lambda: RidgeLearner(net()),
 }
 

@@ -95,6 +95,27 @@ def test_serial_updates_add_up_to_the_batched_one() -> None:
         torch.testing.assert_close(torch.stack([one[name] for one in alone]).mean(dim=0), move)
 
 
+def test_kept_moments_are_those_of_one_optimizer_for_all_tasks() -> None:
+    """Tasks by turns adapt as by one Adam, of whose work only the parameters are put back."""
+    module, batch = net(), tasks(4)
+    copied = copy.deepcopy(module)
+    learner = Reptile(module, AdamOptions(0.1, is_moment_kept=True), n_steps=3, batch_size=None)
+    optimizer = torch.optim.Adam(copied.parameters(), lr=0.1, betas=(0.0, 0.999))
+    start = copy.deepcopy(copied.state_dict())
+    for place in range(4):
+        task = batch.part(place, place + 1)
+        rows = pooled(task)
+        copied.load_state_dict(start)
+        for _ in range(3):
+            optimizer.zero_grad()
+            autograd.backward(functional.mse_loss(copied(rows.inputs), rows.targets))
+            optimizer.step()
+        for name, move in moves(learner, task).items():
+            torch.testing.assert_close(move, start[name] - copied.get_parameter(name).detach())
+    fresh = Reptile(copy.deepcopy(module), AdamOptions(0.1), n_steps=3, batch_size=None)
+    assert not torch.allclose(*(moves(one, task)["0.weight"] for one in (learner, fresh)))
+
+
 def test_every_row_is_seen_before_any_comes_again() -> None:
     """Inner mini-batches go through all of a task's rows, support and query, in random rounds."""
     module = nn.Linear(N_ROWS, 1, bias=False).double()

@@ -57,6 +57,7 @@ LEARNERS: dict[str, Callable[[nn.Module], MetaLearner]] = {
         module, RuleOptions(0.1, "parameter", is_momentum_learned=True, is_decay_learned=True)
     ),
     "Reptile": lambda module: Reptile(module, AdamOptions(0.01, (0.5, 0.9)), batch_size=None),
+    "Reptile, moments kept": lambda module: Reptile(module, AdamOptions(is_moment_kept=True)),
     "ridge": lambda module: RidgeLearner(module, penalty=3.0, scale=2.0),
     "stochastic": lambda module: StochasticStrategy(module, n_rows_read=20),
     "matching": MatchingNetwork,

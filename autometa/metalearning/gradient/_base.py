@@ -54,6 +54,9 @@ class InnerRule(nn.Module, ABC):
     ) -> Move:
         """One step; `memory` is empty before the first."""
 
+    def keep(self, memory: Parameters, n_steps: int) -> None:
+        """Take from how training tasks ended, after `n_steps`, what later tasks begin with."""
+
 
 def norms_of(gradients: Parameters) -> Tensor:
     """(T,) the norm over all tensors of each task's gradient (T, ...)."""

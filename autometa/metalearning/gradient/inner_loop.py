@@ -22,10 +22,11 @@ StepLosses = Callable[[Parameters, Examples], Tensor]
 
 
 class Moment(NamedTuple):
-    """Parameters after a step, and the losses (T,) that they had before it."""
+    """Parameters and the rule's memory after a step, and the losses (T,) before it."""
 
     parameters: Parameters
     losses: Tensor
+    memory: Parameters
 
 
 def descend(
@@ -50,7 +51,7 @@ def descend(
             found = inner_gradients(losses, list(at.values()), is_kept=not is_first_order)
         gradients = dict(zip(at, found, strict=True))
         parameters, memory = rule.step(parameters, gradients, memory, step)
-        yield Moment(parameters, losses.detach())
+        yield Moment(parameters, losses.detach(), memory)
 
 
 def _constants(parameters: Parameters) -> Parameters:

@@ -68,22 +68,23 @@ class Reptile(GradientLearner):
         n_steps = self._draw_n_steps(rng)
         rows = self._mini_batches(batch, n_steps, rng)
 
-        def of_part(part: Part) -> tuple[Parameters, Tensor, Tensor]:
+        def of_part(part: Part) -> tuple[Parameters, Parameters, Tensor, Tensor]:
             pairs = zip(part.tasks.support, part.tasks.query, strict=True)
             both = Examples(*(torch.cat(pair, dim=1) for pair in pairs))
             seen: list[Tensor] = []
-            last: Parameters = {}
+            last, memory = Parameters(), Parameters()
             for moment in self.descend(part, mini_batches(both, rows[part.places])):
-                last = moment.parameters
+                last, memory = moment.parameters, moment.memory
                 seen.append(moment.losses)
             is_queried = part.tasks.query.inputs.shape[1] > 0
             after = self._losses(part, last, part.tasks.query) if is_queried else seen[-1]
-            return last, torch.stack(seen, dim=1), after
+            return last, memory, torch.stack(seen, dim=1), after
 
-        values, seen, after = self.runner.map(of_part, batch)
+        values, memory, seen, after = self.runner.map(of_part, batch)
         require_finite(seen, batch, "loss")
         require_finite(after, batch, "loss")
         self._move_towards(values, share)
+        self.rule.keep(memory, n_steps)
         return MetaLosses(after)
 
     def check(self, batch: TaskBatch) -> None:
