@@ -27,6 +27,7 @@ from autometa.studies.benchmarks.priors._rows import draw_table_rows
 from autometa.studies.benchmarks.priors._verdict import best_rate, compare
 from autometa.studies.benchmarks.priors.initial_weights import choose_listed
 from autometa.studies.benchmarks.priors.prior_effect import effects, verdict
+from autometa.studies.benchmarks.priors.prior_parts import VARIANTS, part_families, recipe_of
 from autometa.studies.table_folders import ListedTable
 from tests.studies.bench_output import bench
 from tests.studies.small_tables import TARGETS, mixed_frame, mixed_table
@@ -163,22 +164,28 @@ def test_noise_is_what_seeds_differ_by() -> None:
     assert verdict(found)["n_failed_with_the_prior_alone"] == 1
 
 
-def test_the_benchmark_measures_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def write_tables(folder: Path) -> list[str]:
+    """Three tables of three families; the options that name them."""
     lines = ["slug,task,target,rows,family"]
     for kind, target in TARGETS.items():
         others = [name for name in TARGETS.values() if name != target]
-        mixed_frame(200).drop(others).write_parquet(tmp_path / f"{kind}.parquet")
+        mixed_frame(200).drop(others).write_parquet(folder / f"{kind}.parquet")
         lines.append(f"{kind},{kind},{target},200,{kind}")
-    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    return ["--tables", str(folder), "--manifest", str(folder / "manifest.csv"), "--half", "all"]
+
+
+def test_the_benchmark_measures_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = write_tables(tmp_path)
     save_prior(prior_of(), tmp_path / "p.safetensors")
     results = tmp_path / "r.jsonl"
     words = [
         "initial-weights",
-        *("--tables", str(tmp_path), "--manifest", str(tmp_path / "manifest.csv")),
+        *given,
         *("--prior-file", str(tmp_path / "p.safetensors"), "--results", str(results)),
-        *("--half", "all", "--n-seeds", "2", "--rows", "100", "--members", "4"),
+        *("--n-seeds", "2", "--rows", "100", "--members", "4"),
         *("--part", "zero", "--part", "rates", "--quiet", "--json"),
     ]
     first = bench(capsys, *words)
@@ -190,3 +197,35 @@ def test_the_benchmark_measures_and_goes_on(
     n_lines = len(results.read_text().splitlines())
     assert bench(capsys, *words)["comparisons"] == first["comparisons"]
     assert len(results.read_text().splitlines()) == n_lines == 3 * 2 * 2
+
+
+def test_parts_are_compared_with_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = write_tables(tmp_path)
+    words = ["prior-parts", *given, "--work", str(tmp_path / "work"), "--scale", "1e-4"]
+    variants = ["no attention", "no modulation", "no category codes", "real alone"]
+    asked = [word for name in variants for word in ("--variant", name)]
+    few = ("--rows", "100", "--n-seeds", "2", "--quiet", "--json")
+    first = bench(capsys, *words, *asked, *few)
+    assert [one["first"] for one in first["comparisons"]] == ["untrained", *variants]
+    assert all(one["second"] == "whole" for one in first["comparisons"])
+    assert {one["n_tables"] for one in first["comparisons"]} == {1}  # a third of the families
+    # what was trained is there, and gives the same
+    assert bench(capsys, *words, *asked, *few)["comparisons"] == first["comparisons"]
+
+
+def test_every_variant_differs_from_the_whole_in_its_part() -> None:
+    whole = recipe_of("whole", 0.1, 0)
+    assert [phase.n_steps for phase in whole.phases] == [(0,)]
+    others = [recipe_of(name, 0.1, 0) for name in VARIANTS if name != "whole"]
+    assert all(one != whole for one in others)
+    assert len({str(one.facts()) for one in others}) == len(others)
+
+
+def test_judged_families_are_not_trained_on_and_come_once() -> None:
+    manifest = [ListedTable(f"t{i}", "binary", "y", 200 + i, f"f{i // 2}") for i in range(12)]
+    training, judged = part_families(manifest, 0)
+    assert not {one.family for one in training} & {one.family for one in judged}
+    assert (len(training), len(judged)) == (8, 2)
+    assert all(int(one.slug[1:]) % 2 for one in judged)  # the larger of each

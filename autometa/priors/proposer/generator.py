@@ -34,12 +34,16 @@ _CHUNK_PAIRS = 2**21  # of columns that attend to each other at once: 32 MB of w
 
 @dataclass(frozen=True, slots=True)
 class GeneratorShape:
-    """Sizes of embeddings and of the network's layers, and how many of attention and blocks."""
+    """Sizes of embeddings and of the network's layers, and how many of attention and blocks.
+
+    Without `is_modulated` blocks are the same for all tables.
+    """
 
     width: int = 64
     units: int = 128
     n_attention: int = 1
     n_blocks: int = 2
+    is_modulated: bool = True
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no network."""
@@ -159,7 +163,8 @@ class WeightGenerator(nn.Module):
 
     def _blocks(self, embedding: Tensor) -> Tensors:
         """The tensors of the blocks, modulated, and the first layer's shift."""
-        shift, *pairs = self.modulate(embedding).split(self.shape.units)
+        told = embedding if self.shape.is_modulated else torch.zeros_like(embedding)
+        shift, *pairs = self.modulate(told).split(self.shape.units)
         tensors = {"shift": shift}
         for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             scale = 1.0 + pairs[2 * place]

@@ -15,6 +15,7 @@ Axes: T tasks, N rows, D cell columns, S numbers of inner steps, K outputs, B ro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class Proposer(MetaLearner):
 
     def __init__(
         self,
-        shape: GeneratorShape | dict[str, int] | None = None,
+        shape: GeneratorShape | dict[str, Any] | None = None,
         *,
         cells: CellOptions | dict[str, int] | None = None,
         n_steps: Sequence[int] = (0,),
