@@ -113,7 +113,7 @@ def test_kept_moments_are_those_of_one_optimizer_for_all_tasks() -> None:
         for name, move in moves(learner, task).items():
             torch.testing.assert_close(move, start[name] - copied.get_parameter(name).detach())
     fresh = Reptile(copy.deepcopy(module), AdamOptions(0.1), n_steps=3, batch_size=None)
-    first, second = (moves(one, task)["0.weight"] for one in (learner, fresh))
+    first, second = (moves(one, batch)["0.weight"] for one in (learner, fresh))
     assert not torch.allclose(first, second)
 
 
