@@ -53,7 +53,10 @@ def listening_to_phases(
 
 
 class LineListener:
-    """Writes a line for the first step, the last, and now and then between them."""
+    """Writes a line for the first step, the last, and now and then between them.
+
+    A training may follow another: its clock begins anew.
+    """
 
     def __init__(self, write: Callable[[str], None], title: str) -> None:
         self._write, self._title = write, title
@@ -61,7 +64,8 @@ class LineListener:
 
     def __call__(self, progress: MetaProgress) -> None:
         """Write the progress if it is news."""
-        is_first, is_last = self._shown_s is None, progress.step == progress.n_steps
+        is_first = self._shown_s is None or progress.elapsed_s < self._shown_s
+        is_last = progress.step == progress.n_steps
         since_s = progress.elapsed_s - (self._shown_s or 0.0)
         if is_first or is_last or since_s >= _BETWEEN_LINES_S:
             self._shown_s = progress.elapsed_s

@@ -55,6 +55,15 @@ def test_lines_come_now_and_then() -> None:
     assert [line.split("step ")[1].split(" ")[0] for line in lines] == ["1", "11", "1000"]
 
 
+def test_a_second_training_is_heard_of_at_once() -> None:
+    """Its clock begins anew, and its first step is told however long the one before took."""
+    lines: list[str] = []
+    listen = LineListener(lines.append, "maml")
+    for elapsed_s in (0.1, 600.0, 0.2, 5.0):
+        listen(replace(HALFWAY, elapsed_s=elapsed_s))
+    assert [line.split()[1] for line in lines] == ["0.1s", "600.0s", "0.2s"]
+
+
 def test_pipes_get_plain_lines() -> None:
     """A console that is no terminal gets one line without any control character."""
     file = io.StringIO()
