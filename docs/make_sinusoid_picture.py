@@ -50,8 +50,9 @@ def main() -> None:
         trained = f"{recipe.network.text}, rows of a task: {recipe.rows_text(plan.n_shots)}"
         panel.set_title(f"{name} ({trained})", fontsize=9)
         panel.set_ylim(-5.5, 5.5)
-    panels.flat[0].legend(fontsize=7, loc="lower right", framealpha=0.9)
-    figure.tight_layout()
+    named = panels.flat[0].get_legend_handles_labels()
+    figure.legend(*named, fontsize=8, loc="lower center", ncols=len(named[1]), frameon=False)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(_PICTURE, metadata={"Date": None})
 
 
