@@ -54,6 +54,16 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, object]:
     }
 
 
+def parser_for_tables(doc: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark on a folder of tables, described by its docstring's first line."""
+    description = (doc or "").splitlines()[0]
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    add = parser.add_argument
+    add("--tables", type=Path, required=True, metavar="DIR", help="folder of parquet tables")
+    add("--manifest", type=Path, required=True, metavar="CSV", help="the list of tables")
+    return parser
+
+
 def add_shared_options(parser: argparse.ArgumentParser, algorithms: Sequence[str]) -> None:
     """The options that both benchmarks of algorithms take."""
     add = parser.add_argument

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -34,6 +33,7 @@ from autometa.studies.benchmarks.metalearning._fewshot_training import (
 )
 from autometa.studies.benchmarks.metalearning._results import (
     add_shared_options,
+    parser_for_tables,
     provenance,
     require_counts,
     write,
@@ -78,12 +78,8 @@ def _facts(trained: Trained) -> dict[str, object]:
 
 def parse(given: list[str]) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = parser_for_tables(__doc__)
     add = parser.add_argument
-    add("--tables", type=Path, required=True, metavar="DIR", help="folder of parquet tables")
-    add("--manifest", type=Path, required=True, metavar="CSV", help="the list of tables")
     add("--steps", type=int, default=N_STEPS, help="meta-steps of each algorithm [3000]")
     add("--minutes", type=float, default=6.0, help="most meta-training of an algorithm [6]")
     add("--n-tables", type=int, default=24, help="most tables to test on [24]")

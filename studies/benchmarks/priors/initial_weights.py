@@ -25,7 +25,12 @@ import torch
 from autometa.errors import AutometaError, OptionError
 from autometa.priors.proposer.checkpoint import Prior, load_prior
 from autometa.priors.proposer.start import digest_of
-from autometa.studies.benchmarks.metalearning._results import provenance, require_counts, write
+from autometa.studies.benchmarks.metalearning._results import (
+    parser_for_tables,
+    provenance,
+    require_counts,
+    write,
+)
 from autometa.studies.benchmarks.priors._measuring import Arms, Measured, untrained_like
 from autometa.studies.benchmarks.priors._rows import DrawnRows, draw_table_rows
 from autometa.studies.benchmarks.priors._verdict import (
@@ -129,12 +134,8 @@ def _append(path: Path, key: str, values: dict[str, float]) -> None:
 
 def parse(given: list[str]) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = parser_for_tables(__doc__)
     add = parser.add_argument
-    add("--tables", type=Path, required=True, metavar="DIR", help="folder of parquet tables")
-    add("--manifest", type=Path, required=True, metavar="CSV", help="the list of tables")
     add("--prior-file", type=Path, metavar="FILE", help="the prior [that comes with us]")
     add("--half", choices=HALVES, default="report", help="half of the families [report]")
     add("--n-tables", type=int, default=60, help="most tables [60]")

@@ -23,6 +23,7 @@ from autometa.priors.proposer.checkpoint import load_prior
 from autometa.priors.proposer.start import digest_of
 from autometa.studies.benchmarks.metalearning._results import (
     markdown_table,
+    parser_for_tables,
     provenance,
     require_counts,
     write,
@@ -129,12 +130,8 @@ def as_markdown(found: Sequence[Effect]) -> str:
 
 def parse(given: list[str]) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = parser_for_tables(__doc__)
     add = parser.add_argument
-    add("--tables", type=Path, required=True, metavar="DIR", help="folder of parquet tables")
-    add("--manifest", type=Path, required=True, metavar="CSV", help="the list of tables")
     add("--prior-file", type=Path, metavar="FILE", help="the prior [that comes with us]")
     add("--budget", type=float, default=10.0, help="seconds of each run [10]")
     add("--half", choices=HALVES, default="report", help="half of the families [report]")

@@ -25,6 +25,7 @@ from autometa.priors.proposer.tasks import PriorTable
 from autometa.priors.proposer.training import PhaseListener, train_proposer, unwatched
 from autometa.studies.benchmarks.metalearning._results import (
     markdown_table,
+    parser_for_tables,
     provenance,
     require_counts,
     write,
@@ -161,12 +162,8 @@ def as_measured(
 
 def parse(given: list[str]) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0], allow_abbrev=False
-    )
+    parser = parser_for_tables(__doc__)
     add = parser.add_argument
-    add("--tables", type=Path, required=True, metavar="DIR", help="folder of parquet tables")
-    add("--manifest", type=Path, required=True, metavar="CSV", help="the list of tables")
     add("--work", type=Path, required=True, metavar="DIR", help="state, to go on from")
     add("--half", choices=HALVES, default="design", help="half of the families [design]")
     add("--scale", type=float, default=0.1, help="times the shipped recipe's tasks [0.1]")
