@@ -286,6 +286,9 @@ def prior_show(
 @click.option("--scale", type=float, default=1.0, metavar="F", help="Times the meta-steps. [1]")
 @click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]")
 @click.option("--device", default="cpu", metavar="NAME", help="cpu, or cuda. [cpu]")
+@click.option(
+    "--workers", type=int, metavar="N", help="Processes that draw tables. [on each other core 1]"
+)
 @click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
 def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
     """Meta-train a prior on synthetic tables and, with --tables and --manifest, on real ones.

@@ -18,12 +18,12 @@ from autometa.priors.proposer.checkpoint import Prior, PriorCard, save_prior
 from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Recipe
 from autometa.priors.proposer.tasks import PriorTable
 from autometa.priors.proposer.training import PhaseListener, train_proposer, unwatched
+from autometa.studies.cores import usable_cores
 from autometa.studies.prior_tables import load_prior_tables
 from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.provenance import current_commit, machine_name
 from autometa.studies.table_folders import HALVES, read_manifest
 
-_ALIKE_ON_GPU = 8  # tasks of one shape: a GPU is idle with one at a time
 _WATCHED_SHARE = 0.15  # of the families: watched, not trained on
 
 
@@ -38,6 +38,7 @@ class PriorTrainWords(TypedDict):
     seed: int
     checkpoints: Path | None
     device: str
+    workers: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PriorTrainOptions:
     seed: int = 0
     checkpoints: Path | None = None
     device: str = "cpu"
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained on."""
@@ -67,6 +69,8 @@ class PriorTrainOptions:
             raise OptionError(f"--scale is {self.scale}: give a number above 0")
         if self.seed < 0:
             raise OptionError(f"--seed is {self.seed}: give 0 or more")
+        if self.workers is not None and self.workers < 0:
+            raise OptionError(f"--workers is {self.workers}: give 0 or more")
         if self.device not in ("cpu", "cuda"):
             raise OptionError(f"--device {self.device!r} is unknown: give cpu or cuda")
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -91,10 +95,6 @@ class PriorTrainOptions:
             replace(phase, n_meta_steps=max(1, round(phase.n_meta_steps * self.scale)))
             for phase in SHIPPED_RECIPE.phases
         )
-        n_alike = _ALIKE_ON_GPU if self.device == "cuda" else 1
-        phases = tuple(
-            replace(phase, size=replace(phase.size, n_alike=n_alike)) for phase in phases
-        )
         n_stop_tasks = max(4, round(SHIPPED_RECIPE.n_stop_tasks * min(self.scale, 1.0)))
         return replace(SHIPPED_RECIPE, phases=phases, seed=self.seed, n_stop_tasks=n_stop_tasks)
 
@@ -114,6 +114,7 @@ def train_prior(
         watched,
         checkpoints=options.checkpoints,
         device=options.device,
+        n_processes=usable_cores() - 1 if options.workers is None else options.workers,
         listen=watch,
         listen_to_stop=partial(_tell_of_stop, listen),
     )

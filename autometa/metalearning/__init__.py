@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from autometa.metalearning.ridge import RidgeLearner
     from autometa.metalearning.saving import load_learner, save_learner
     from autometa.metalearning.sources import (
+        DrawnAhead,
         Episodes,
         Omniglot,
         QuarterTurns,
@@ -73,6 +74,7 @@ _HOMES = {
     "Adaptation": "_base",
     "ChangedOptionsWarning": "resuming",
     "ColumnMatching": "matching.column_kernel",
+    "DrawnAhead": "sources",
     "Episodes": "sources",
     "Evolution": "stochastic.evolution",
     "Examples": "_tasks",
@@ -135,6 +137,7 @@ __all__ = [
     "Adaptation",
     "ChangedOptionsWarning",
     "ColumnMatching",
+    "DrawnAhead",
     "Episodes",
     "Evolution",
     "Examples",

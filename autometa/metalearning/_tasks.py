@@ -114,6 +114,17 @@ class TaskSource(Protocol):
         ...
 
 
+@runtime_checkable
+class OrderedSource(Protocol):
+    """A source whose tasks come in an order of their own; `n_read` counts them."""
+
+    n_read: int
+
+    def skip_to(self, n_read: int) -> None:
+        """Go on as after so many tasks."""
+        ...
+
+
 class TaskSet(Protocol):
     """Tasks by index, such as a map-style `torch.utils.data.Dataset`."""
 

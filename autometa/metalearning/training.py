@@ -20,10 +20,10 @@ from autometa.errors import MetaLearningError
 from autometa.metalearning._base import MetaLearner, NotFiniteError
 from autometa.metalearning._running import seeded
 from autometa.metalearning._tasks import (
+    OrderedSource,
     TaskBatch,
     Tasks,
     TaskSource,
-    TaskStream,
     as_source,
     draw_batches,
 )
@@ -214,7 +214,7 @@ class _Loop:
         self._is_whole = False
         self._update()
         run.step += 1
-        if isinstance(self._source, TaskStream):
+        if isinstance(self._source, OrderedSource):
             run.n_read = self._source.n_read
         loss = float(losses.mean())
         run.loss = loss if run.step == 1 else _SMOOTHING * run.loss + (1 - _SMOOTHING) * loss
@@ -287,5 +287,5 @@ class _Loop:
         if path is None or not Path(path).exists():
             return
         resume_run(Path(path), self._run)
-        if isinstance(self._source, TaskStream):
+        if isinstance(self._source, OrderedSource):
             self._source.skip_to(self._run.n_read)

@@ -43,7 +43,7 @@ def prior(folder: Path) -> Path:
     """A prior that was trained for a moment."""
     path = folder / "own.safetensors"
     words = ["--tables", str(folder), "--manifest", str(folder / "manifest.csv"), "--quiet"]
-    run(["prior", "train", "-o", str(path), "--scale", "0.0001", *words])
+    run(["prior", "train", "-o", str(path), "--scale", "0.0001", "--workers", "1", *words])
     return path
 
 

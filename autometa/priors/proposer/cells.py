@@ -198,7 +198,9 @@ def _fit_columns(
         none = np.zeros(_N_KNOTS)
         found += [(_INDICATOR, column, one, none) for one in shown[: options.max_indicators]]
     coded = [
-        column for column, levels in enumerate(frequent) if len(levels) > options.max_indicators
+        column
+        for column, levels in enumerate(frequent)
+        if options.max_codes and len(levels) > options.max_indicators
     ]
     folds = fold_by_content(features, targets, _N_FOLDS) if coded else np.zeros(0, np.int64)
     tables, own = dict[int, Floats](), dict[int, Floats]()

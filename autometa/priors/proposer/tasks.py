@@ -86,20 +86,23 @@ class RealTasks:
 
     tables: Sequence[PriorTable]
     size: TaskSize = field(default_factory=TaskSize)
+    _families: Sequence[Sequence[PriorTable]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse to draw from nothing."""
         if not self.tables:
             raise MetaLearningError("there are no tables to draw tasks from")
+        families: dict[str, list[PriorTable]] = {}
+        for table in sorted(self.tables, key=lambda one: (one.family, one.name)):
+            families.setdefault(table.family, []).append(table)
+        object.__setattr__(self, "_families", list(families.values()))
 
     def draw(self, n_tasks: int, rng: np.random.Generator) -> Sequence[TaskBatch]:
         """`n_tasks` tasks, stacked by shape."""
         return _draw_alike(self._draw_some, n_tasks, self.size, rng)
 
     def _draw_some(self, n_support: int, rng: np.random.Generator) -> Task | None:
-        families = sorted({table.family for table in self.tables})
-        family = families[int(rng.integers(len(families)))]
-        members = [table for table in self.tables if table.family == family]
+        members = self._families[int(rng.integers(len(self._families)))]
         return draw_task(members[int(rng.integers(len(members)))], n_support, self.size, rng)
 
 

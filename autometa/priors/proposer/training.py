@@ -15,6 +15,7 @@ from torch.optim import AdamW, Optimizer
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import TaskSource
+from autometa.metalearning.sources.ahead import DrawnAhead
 from autometa.metalearning.training import MetaProgress, MetaTraining, cosine, meta_train
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.recipe import Phase, Recipe
@@ -54,13 +55,15 @@ def train_proposer(
     *,
     checkpoints: Path | None = None,
     device: torch.device | str = "cpu",
+    n_processes: int = 0,
     listen: PhaseListener = unwatched,
     listen_to_stop: Callable[[int, int], None] = lambda n_done, n_tasks: None,
 ) -> TrainedProposer:
     """Meta-train by a recipe on these tables and synthetic ones; without tables on the latter.
 
     `held_out` are tables of other families, whose loss is watched. From files in `checkpoints`
-    that are there already it goes on. `listen_to_stop` hears how many inner loops have told when
+    that are there already it goes on. `n_processes` others draw tasks ahead, the same ones
+    however many they are. `listen_to_stop` hears how many inner loops have told when
     to stop. Raises `MetaLearningError` for losses that are not finite, and for checkpoints of
     another recipe or other tables.
     """
@@ -73,24 +76,27 @@ def train_proposer(
     elapsed_s = 0.0
     for place, phase in enumerate(recipe.phases):
         name = f"{place}-{phase.name.replace(' ', '-')}.safetensors"
-        done = meta_train(
-            _prepare(proposer, phase),
-            _source(tables, recipe.size_of(phase), recipe.real_share),
-            MetaTraining(
-                n_steps=phase.n_meta_steps,
-                n_tasks=phase.n_tasks,
-                make_optimizer=partial(_optimizer, phase, recipe.weight_decay),
-                schedule=_warm_cosine,
-                clip=_CLIP,
-                seed=recipe.seed + place,
-                n_held_out=200,
-                evaluate_every=max(1, phase.n_meta_steps // 20),
-                checkpoint=None if checkpoints is None else checkpoints / name,
-                checkpoint_every=max(1, min(200, phase.n_meta_steps // 4)),
-            ),
-            held_out=RealTasks(held_out, recipe.size_of(phase)) if held_out else (),
-            listen=partial(listen, phase.name),
-        )
+        size = recipe.size_of(phase)
+        seed = recipe.seed + place
+        with DrawnAhead(_source(tables, size, recipe.real_share), seed, n_processes) as source:
+            done = meta_train(
+                _prepare(proposer, phase),
+                source,
+                MetaTraining(
+                    n_steps=phase.n_meta_steps,
+                    n_tasks=phase.n_tasks,
+                    make_optimizer=partial(_optimizer, phase, recipe.weight_decay),
+                    schedule=_warm_cosine,
+                    clip=_CLIP,
+                    seed=seed,
+                    n_held_out=200,
+                    evaluate_every=max(1, phase.n_meta_steps // 20),
+                    checkpoint=None if checkpoints is None else checkpoints / name,
+                    checkpoint_every=max(1, min(200, phase.n_meta_steps // 4)),
+                ),
+                held_out=RealTasks(held_out, size) if held_out else (),
+                listen=partial(listen, phase.name),
+            )
         elapsed_s += done.elapsed_s
         if done.after:
             losses[phase.name] = done.after[max(done.after)]

@@ -71,6 +71,17 @@ def test_a_column_of_many_levels_that_stands_alone_keeps_what_it_tells() -> None
     assert np.corrcoef(own, others)[0, 1] > 0.9
 
 
+def test_with_no_codes_a_category_has_its_indicators_alone() -> None:
+    sample = mixed_table()
+    targets = sample.target[:, None] - sample.target.mean()
+    with_codes, without = (
+        fit_cells(sample.features, targets, CellOptions(max_codes=most))[0] for most in (4, 0)
+    )
+    assert with_codes.codes
+    assert not without.codes
+    assert 0 < without.n_columns < with_codes.n_columns
+
+
 def test_the_order_of_rows_changes_the_order_of_cells_alone() -> None:
     sample = mixed_table()
     order = np.random.default_rng(1).permutation(len(sample))
