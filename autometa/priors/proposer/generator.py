@@ -25,7 +25,7 @@ from autometa.priors.proposer.descriptors import N_DESCRIPTORS, describe_columns
 from autometa.priors.proposer.head import fit_temperature, log_shares, solve_head
 from autometa.priors.proposer.network import Tensors, hidden_units, tensor_names
 from autometa.priors.proposer.settings import InnerSettings, SettingsGenerator
-from autometa.priors.proposer.targets import TargetCodes, code_target, mean_of
+from autometa.priors.proposer.targets import TargetCodes, code_target, moments_of
 
 _FIRST_CHOICE = math.log(60.0)  # of how sharply the head chooses between penalties
 _CHUNK_CELLS = 2**19  # cells expanded at once: 20 MB of basis functions
@@ -119,8 +119,7 @@ class WeightGenerator(nn.Module):
         # some rows at a time: basis functions take ten times the memory of cells
         parts = torch.split(cells, max(1, _CHUNK_CELLS // max(1, cells.shape[1])))
         first = torch.cat([expand(part).flatten(1) @ rows for part in parts])
-        mean = mean_of(first, codes.weights)
-        deviation = mean_of((first - mean).square(), codes.weights).sqrt() + 1e-3
+        mean, deviation = moments_of(first, codes.weights)
         tensors = self._blocks(embedding)
         shift = tensors.pop("shift")
         tensors["first.weight"] = rows / deviation

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autometa.priors.proposer.targets import mean_of
+from autometa.priors.proposer.targets import mean_of, moments_of
 
 _LOWEST, _HIGHEST, _N_PENALTIES = -9.0, 1.0, 6  # logs, for units of variance 1
 _FARTHEST_SHIFT = 3.0  # of the logs of penalties: further down float64 is what is left
@@ -47,8 +47,7 @@ def solve_head(
     """
     n_rows, n_units = units.shape
     dtype = units.dtype
-    mean = mean_of(units, weights)
-    deviation = mean_of((units - mean).square(), weights).sqrt() + 1e-3
+    mean, deviation = moments_of(units, weights)
     units = (units - mean) / deviation
     shown = units * weights[:, None]
     gram, product = shown.T @ units / n_rows, shown.T @ codes / n_rows

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _FARTHEST = 4.0  # deviations; beyond them a value tells descriptors no more
+_LEAST_VARIANCE = 1e-6
 _RAREST = 1e-6  # a class that a batch has and a task has not
 
 
@@ -51,6 +52,15 @@ def code_target(
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
     """(...) the weighted mean over rows of (N, ...), with weights (N,) of mean 1."""
     return (values * weights.view(-1, *[1] * (values.ndim - 1))).mean(0)
+
+
+def moments_of(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """(...) the weighted mean and deviation over rows of (N, ...), with weights (N,) of mean 1.
+
+    What does not vary has a deviation of a thousandth: at 0 a root has no derivative.
+    """
+    mean = mean_of(values, weights)
+    return mean, (mean_of((values - mean).square(), weights) + _LEAST_VARIANCE).sqrt()
 
 
 def _code_values(target: Tensor, weights: Tensor) -> TargetCodes:

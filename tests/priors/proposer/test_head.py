@@ -30,7 +30,7 @@ def ones(rows: Tensor) -> Tensor:
 
 def ridge(units: Tensor, codes: Tensor, log_penalty: float) -> tuple[Tensor, Tensor]:
     """Weights and intercept by the normal equations, of units in their own deviations."""
-    mean, deviation = units.mean(0), units.std(0, correction=0) + 1e-3
+    mean, deviation = units.mean(0), (units.var(0, correction=0) + 1e-6).sqrt()
     X = (units - mean) / deviation
     penalty = np.exp(log_penalty) * len(X) * np.eye(X.shape[1])
     solved = np.linalg.solve((X.T @ X).numpy() + penalty, (X.T @ codes).numpy())
@@ -55,7 +55,7 @@ def test_codes_left_out_are_those_of_heads_fitted_without_the_row() -> None:
     found = min(
         candidates, key=lambda one: float((ridge(units, codes, one)[0] - head.weight).abs().max())
     )
-    mean, deviation = units.mean(0), units.std(0, correction=0) + 1e-3
+    mean, deviation = units.mean(0), (units.var(0, correction=0) + 1e-6).sqrt()
     X = ((units - mean) / deviation).numpy()
     penalty = np.exp(found) * len(X)
     for row in range(0, 40, 7):
@@ -98,6 +98,10 @@ def test_units_that_do_not_vary_are_no_trouble() -> None:
     head = solve_head(units, codes, ones(units), ZERO, SHARPEST)
     assert torch.isfinite(head.weight).all()
     torch.testing.assert_close(head.weight[2], torch.zeros(2, dtype=torch.float64))
+    units.requires_grad_()
+    solve_head(units, codes, ones(units), ZERO, ZERO).weight.sum().backward()
+    assert units.grad is not None
+    assert torch.isfinite(units.grad).all()
 
 
 def test_gradients_go_through_the_solution_as_finite_differences_do() -> None:
