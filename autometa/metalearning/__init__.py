@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autometa.metalearning._running import OneByOneWarning
     from autometa.metalearning._tasks import (
         Examples,
+        OrderedSource,
         Task,
         TaskBatch,
         TaskList,
@@ -94,6 +95,7 @@ _HOMES = {
     "Move": "gradient._base",
     "NotFiniteError": "_base",
     "Omniglot": "sources",
+    "OrderedSource": "_tasks",
     "OneByOneWarning": "_running",
     "Patience": "stopping.patience",
     "QuarterTurns": "sources",
@@ -157,6 +159,7 @@ __all__ = [
     "NotFiniteError",
     "Omniglot",
     "OneByOneWarning",
+    "OrderedSource",
     "Patience",
     "QuarterTurns",
     "Reptile",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autometa.errors import MetaLearningError
 from autometa.metalearning._base import MetaLearner, require_scalar_loss
 from autometa.metalearning._tasks import TaskBatch
 
@@ -68,6 +69,11 @@ def _scores(
     steps: Sequence[int],
     score_of: Callable[[Tensor, Tensor], Tensor],
 ) -> TaskScores:
+    if not steps or min(steps) < 0 or not batches:
+        raise MetaLearningError(
+            f"{len(batches)} batches after {list(steps)} steps cannot be scored: give one batch "
+            "or more, and numbers of steps from 0 on"
+        )
     parts: list[Tensor] = []
     for batch in batches:
         for begin in range(0, len(batch), _MOST_TASKS):

@@ -104,3 +104,13 @@ def test_a_loss_of_each_row_is_refused() -> None:
     batches = Sinusoids(3, 4).draw(2, np.random.default_rng(0))
     with pytest.raises(MetaLearningError, match=r"gives a tensor \(4, 1\).*reduce it"):
         query_losses(learner, batches, [0])
+
+
+@pytest.mark.parametrize("steps", [(), (1, -1)])
+def test_steps_that_nobody_can_make_are_refused(steps: tuple[int, ...]) -> None:
+    learner = MAML(nn.Linear(1, 1), 0.05)
+    batches = Sinusoids(5, 6).draw(2, np.random.default_rng(0))
+    with pytest.raises(MetaLearningError, match="from 0 on"):
+        query_losses(learner, batches, steps)
+    with pytest.raises(MetaLearningError, match="one batch"):
+        query_losses(learner, [], (0,))

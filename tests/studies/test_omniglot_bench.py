@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from autometa.cli import main
+from autometa.errors import OptionError
 from autometa.metalearning import MAML, Episodes, Examples, Task, TaskBatch
 from autometa.studies.benchmarks.metalearning._inductive import (
     accuracy_alone,
@@ -150,13 +151,20 @@ def test_a_time_limit_becomes_meta_steps() -> None:
 def test_a_plan_is_kept_with_the_checkpoints(tmp_path: Path) -> None:
     """A run goes on with what was planned when it began, and no phase is trained twice."""
     trainer = _trainer(tmp_path)
-    first = trainer.train(Budget(n_steps=3), lambda progress: None)
+    first = trainer.train(Budget(n_steps=(3,)), lambda progress: None)
     heard: list[int] = []
-    again = trainer.train(Budget(n_steps=9), lambda progress: heard.append(progress.step))
+    again = trainer.train(Budget(n_steps=(9,)), lambda progress: heard.append(progress.step))
     assert heard == []
     assert [one.n_steps for one in again.phases] == [1, 2]
     for name, tensor in again.learner.state_dict().items():
         assert torch.equal(tensor, first.learner.state_dict()[name])
+
+
+def test_phases_take_the_steps_they_are_given() -> None:
+    done = _trainer(None).train(Budget(n_steps=(3, 1)), lambda progress: None)
+    assert [one.n_steps for one in done.phases] == [3, 1]
+    with pytest.raises(OptionError, match="does not fit 2 phases"):
+        _trainer(None).train(Budget(n_steps=(3, 1, 1)), lambda progress: None)
 
 
 def test_the_second_phase_goes_on_with_what_the_first_learned() -> None:
@@ -166,7 +174,7 @@ def test_the_second_phase_goes_on_with_what_the_first_learned() -> None:
     still = replace(trainer.recipe, phases=(first, replace(second, schedule=lambda done: 0.0)))
     alone = replace(trainer.recipe, phases=(first,))
     both, one = (
-        replace(trainer, recipe=recipe).train(Budget(n_steps=3), lambda progress: None).learner
+        replace(trainer, recipe=recipe).train(Budget(n_steps=(3,)), lambda progress: None).learner
         for recipe in (still, alone)
     )
     assert isinstance(both, MAML)

@@ -88,7 +88,7 @@ class FewShotTables:
     def __post_init__(self) -> None:
         """Refuse tables from which no task can be drawn."""
         for table in self.tables:
-            least = int(np.bincount(table.labels).min()) if len(table.labels) else 0
+            least = int(min(np.unique(table.labels, return_counts=True)[1], default=0))
             if table.n_classes < 2 or least <= max(self.n_shots):
                 raise MetaLearningError(
                     f"table {table.name!r} has {table.n_classes} classes of at least {least} "

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from autometa.errors import MetaLearningError
+from autometa.errors import MetaLearningError, OptionError
 from autometa.metalearning import Episodes, MetaLearner, MetaTrained, MetaTraining, meta_train
 from autometa.metalearning.training import constant
 from autometa.studies.benchmarks.metalearning._networks import seeded
@@ -26,9 +26,9 @@ _N_MEASUREMENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many meta-steps in all, or as many as fit into so many minutes."""
+    """So many meta-steps in all or of each phase, or as many as fit into so many minutes."""
 
-    n_steps: int | None = None
+    n_steps: tuple[int, ...] | None = None
     minutes: float = 40.0
 
     @property
@@ -120,8 +120,16 @@ class Trainer:
 
     def _plan(self, budget: Budget) -> list[int]:
         phases = self.recipe.phases
-        if budget.n_steps is not None:
-            return [max(1, round(budget.n_steps * phase.share)) for phase in phases]
+        given = budget.n_steps
+        if given is not None and len(given) not in (1, len(phases)):
+            raise OptionError(
+                f"--steps {'+'.join(map(str, given))} does not fit {len(phases)} phases: give one "
+                "number in all, or one for each phase, as A+B"
+            )
+        if given is not None and len(given) > 1:
+            return list(given)
+        if given is not None:
+            return [max(1, round(sum(given) * phase.share)) for phase in phases]
         return self.planned_steps(budget, [self.seconds_per_step(i) for i in range(len(phases))])
 
     def planned_steps(self, budget: Budget, speeds: Sequence[float]) -> list[int]:

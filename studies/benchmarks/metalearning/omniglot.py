@@ -4,9 +4,9 @@
 
 Trained on the background alphabets with quarter turns as classes of their own, some characters
 held out to watch; tested on the evaluation alphabets, without turns and with. `--papers-split`
-mixes all alphabets, 1,200 characters to train on, which is easier. Within `--minutes`, which
-includes the test, as many meta-steps are made as fit: the report says how many, and `--steps`
-makes the same again.
+mixes all alphabets, 1,200 characters to train on, which is easier. Within nine tenths of
+`--minutes` as many meta-steps are made as fit; many inner steps may make the test longer than the
+last tenth. The report says how many meta-steps each phase had, and `--steps A+B` makes as many.
 
 Batch norm of all algorithms but Matching Networks normalises query rows by one another
 (transduction), as in MAML; `--no-transductive` asks about each query row alone. The more query
@@ -86,7 +86,8 @@ class Plan:
         if self.checkpoints is None:
             return None
         one, budget = self.setting, self.budget
-        length = f"{budget.minutes:g}min" if budget.n_steps is None else f"{budget.n_steps}steps"
+        steps = "+".join(map(str, budget.n_steps or ()))
+        length = f"{steps}steps" if steps else f"{budget.minutes:g}min"
         split = "papers" if self.is_papers_split else "alphabets"
         return self.checkpoints / (
             f"omniglot-{algorithm}-{one.n_ways}way-{one.n_shots}shot-{one.n_filters}"
@@ -203,8 +204,8 @@ def parse(given: list[str]) -> argparse.Namespace:
     add("--shots", type=int, default=1, help="support rows of a class, at most 5 [1]")
     add("--filters", type=int, default=64, help="of each convolution [64]")
     add("--halving", choices=("stride", "pool"), default="stride", help="of the sides [stride]")
-    add("--steps", type=int, metavar="N", help="meta-steps, in place of --minutes")
-    add("--minutes", type=float, default=40.0, help="training and test of an algorithm [40]")
+    add("--steps", type=_counts, metavar="N", help="meta-steps, or A+B by phase, not --minutes")
+    add("--minutes", type=float, default=40.0, help="of an algorithm, nine tenths to train [40]")
     add("--device", default="cpu", help="cpu, cuda [cpu]")
     add("--test-tasks", type=int, default=600, help="new tasks to test on [600]")
     add("--test-queries", type=int, default=_TEST_QUERIES, help="query rows of each way [15]")
@@ -220,9 +221,17 @@ def parse(given: list[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
+def _counts(given: str) -> tuple[int, ...]:
+    """Numbers joined by +."""
+    counts = tuple(int(one) for one in given.split("+"))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError("give 1 meta-step or more")
+    return counts
+
+
 def plan_from(arguments: argparse.Namespace) -> Plan:
     """The plan; raises `OptionError` for options that cannot be."""
-    least = {"ways": 2, "shots": 1, "filters": 1, "steps": 1, "test_tasks": 2, "seed": 0}
+    least = {"ways": 2, "shots": 1, "filters": 1, "test_tasks": 2, "seed": 0}
     require_counts(arguments, {**least, "test_queries": 1, "threads": 1})
     if arguments.shots + arguments.test_queries > _N_DRAWINGS:
         raise OptionError(

@@ -170,6 +170,14 @@ def test_rows_of_no_encoder_or_another_table_are_refused() -> None:
         encoded_table(mixed_frame(60, 0)).transform(pl.DataFrame({"amount": [1.0], "count": [1]}))
 
 
+def test_a_class_that_no_row_has_any_more_is_none() -> None:
+    whole = numbered(3, 8)
+    kept = whole.labels != 1
+    part = FewShotTable("part", whole.inputs[kept], whole.labels[kept])
+    batch = FewShotTables([part], n_shots=[2]).draw(1, np.random.default_rng(0))[0]
+    assert set(batch.task(0).support.targets.tolist()) == {0, 1}
+
+
 def test_what_no_task_can_be_drawn_from_is_refused() -> None:
     """A class with no row left to ask about, a single class, and no table at all."""
     with pytest.raises(MetaLearningError, match="more than 5 rows"):
