@@ -13,7 +13,7 @@ P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -197,21 +197,15 @@ def _fit_columns(
         shown = levels[1:] if is_whole else levels
         none = np.zeros(_N_KNOTS)
         found += [(_INDICATOR, column, one, none) for one in shown[: options.max_indicators]]
-    coded = [
-        column
-        for column, levels in enumerate(frequent)
-        if options.max_codes and len(levels) > options.max_indicators
+    many = [
+        column for column, levels in enumerate(frequent) if len(levels) > options.max_indicators
     ]
-    folds = fold_by_content(features, targets, _N_FOLDS) if coded else np.zeros(0, np.int64)
-    tables, own = dict[int, Floats](), dict[int, Floats]()
-    for column in coded:
-        tables[column], own[column] = _code_levels(
-            features.codes[:, column], targets, folds, options.max_codes
-        )
-        found += [
-            (_CODE, column, place, _quantiles(values))
-            for place, values in enumerate(own[column].T)
-        ]
+    tables, own = _fit_codes(features, targets, many, options.max_codes)
+    found += [
+        (_CODE, column, place, _quantiles(values))
+        for column, codes in own.items()
+        for place, values in enumerate(codes.T)
+    ]
     kinds, columns, places, knots = zip(*found, strict=True) if found else ((), (), (), ())
     encoder = CellEncoder(
         np.array(kinds, np.int64),
@@ -223,6 +217,23 @@ def _fit_columns(
         np.zeros((0, _N_KNOTS)),
     )
     return encoder, own
+
+
+def _fit_codes(
+    features: Features, targets: Floats, columns: Sequence[int], max_codes: int
+) -> tuple[dict[int, Floats], dict[int, Floats]]:
+    """What `_code_levels` gives of each of these columns."""
+    if not columns or not max_codes:
+        return {}, {}
+    folds = fold_by_content(features, targets, _N_FOLDS)
+    found = {
+        column: _code_levels(features.codes[:, column], targets, folds, max_codes)
+        for column in columns
+    }
+    return (
+        {column: table for column, (table, _) in found.items()},
+        {column: own for column, (_, own) in found.items()},
+    )
 
 
 def _frequent_levels(codes: NDArray[np.int32], n_levels: int) -> list[int]:
