@@ -18,7 +18,9 @@ from autometa.priors.proposer.tasks import TaskSize
 class Phase:
     """`n_meta_steps` of `n_tasks` each, with inner loops of one of `n_steps` steps.
 
-    With `is_settings_only` rates and schedule alone are learned, and weights stay.
+    `lr` is of the weights, `settings_lr` of what rates and schedule come from, which a few numbers
+    decide: at the weights' rate they hardly move. With `is_settings_only` these alone are learned,
+    and weights stay. Held-out tables are measured `n_measurements` times.
     """
 
     name: str
@@ -26,7 +28,9 @@ class Phase:
     n_steps: tuple[int, ...] = (0,)
     n_tasks: int = 8
     lr: float = 2e-3
+    settings_lr: float = 1e-2
     is_settings_only: bool = False
+    n_measurements: int = 20
     size: TaskSize = field(default_factory=TaskSize)
 
     def __post_init__(self) -> None:
@@ -74,7 +78,7 @@ _SIZE = TaskSize(n_alike=8)
 SHIPPED_RECIPE = Recipe(
     phases=(
         Phase("weights", 30_000, size=_SIZE),
-        Phase("short loops", 3_000, (0, 1, 2, 3, 5, 10), lr=5e-4, size=_SIZE),
-        Phase("long loops", 600, (50, 100), n_tasks=4, lr=1e-2, is_settings_only=True, size=_SIZE),
+        Phase("short loops", 3_000, (0, 1, 2, 3, 5, 10), lr=5e-4, n_measurements=5, size=_SIZE),
+        Phase("long loops", 600, (50, 100), is_settings_only=True, n_measurements=2, size=_SIZE),
     )
 )

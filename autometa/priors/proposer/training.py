@@ -85,12 +85,12 @@ def train_proposer(
                 MetaTraining(
                     n_steps=phase.n_meta_steps,
                     n_tasks=phase.n_tasks,
-                    make_optimizer=partial(_optimizer, phase, recipe.weight_decay),
+                    make_optimizer=partial(_optimizer, proposer, phase, recipe.weight_decay),
                     schedule=_warm_cosine,
                     clip=_CLIP,
                     seed=seed,
                     n_held_out=200,
-                    evaluate_every=max(1, phase.n_meta_steps // 20),
+                    evaluate_every=max(1, phase.n_meta_steps // phase.n_measurements),
                     checkpoint=None if checkpoints is None else checkpoints / name,
                     checkpoint_every=max(1, min(200, phase.n_meta_steps // 4)),
                 ),
@@ -132,8 +132,18 @@ def _source(tables: Sequence[PriorTable], size: TaskSize, real_share: float) -> 
     return MixedTasks(synthetic, RealTasks(tables, size), real_share) if tables else synthetic
 
 
-def _optimizer(phase: Phase, weight_decay: float, parameters: list[nn.Parameter]) -> Optimizer:
-    return AdamW(parameters, lr=phase.lr, betas=_BETAS, weight_decay=weight_decay)
+def _optimizer(
+    proposer: Proposer, phase: Phase, weight_decay: float, parameters: list[nn.Parameter]
+) -> Optimizer:
+    settings = list(proposer.generator.settings.parameters())
+    own = {id(one) for one in settings}
+    weights = [one for one in parameters if id(one) not in own]
+    # decay would draw each setting to the middle of its bounds
+    groups = [
+        {"params": weights, "lr": phase.lr, "weight_decay": weight_decay},
+        {"params": settings, "lr": phase.settings_lr, "weight_decay": 0.0},
+    ]
+    return AdamW(groups, betas=_BETAS)
 
 
 def _warm_cosine(done: float) -> float:
