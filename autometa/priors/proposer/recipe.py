@@ -78,7 +78,16 @@ _SIZE = TaskSize(n_alike=8)
 SHIPPED_RECIPE = Recipe(
     phases=(
         Phase("weights", 30_000, size=_SIZE),
-        Phase("short loops", 3_000, (0, 1, 2, 3, 5, 10), lr=5e-4, n_measurements=5, size=_SIZE),
+        # rates are hardly moved: ten steps alone would have them all small
+        Phase(
+            "short loops",
+            3_000,
+            (0, 1, 2, 3, 5, 10),
+            lr=5e-4,
+            settings_lr=5e-4,
+            n_measurements=5,
+            size=_SIZE,
+        ),
         Phase("long loops", 600, (50, 100), is_settings_only=True, n_measurements=2, size=_SIZE),
     )
 )
