@@ -15,6 +15,7 @@ import torch
 
 from autometa.errors import OptionError
 from autometa.priors.proposer.checkpoint import Prior, PriorCard, save_prior
+from autometa.priors.proposer.families import part_by_family
 from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Recipe
 from autometa.priors.proposer.tasks import PriorTable
 from autometa.priors.proposer.training import PhaseListener, train_proposer, unwatched
@@ -155,13 +156,11 @@ def _read_tables(
         table for table in read_manifest(options.manifest) if options.half in ("all", table.half)
     ]
     tables = load_prior_tables(options.tables, listed, lambda line: listen(Note(line)))
-    families = sorted({table.family for table in tables})
-    order = np.random.default_rng((options.seed, 3)).permutation(len(families))
-    watched = {families[place] for place in order[: round(_WATCHED_SHARE * len(families))]}
-    training = [table for table in tables if table.family not in watched]
+    rng = np.random.default_rng((options.seed, 3))
+    training, watched = part_by_family(tables, _WATCHED_SHARE, rng)
     if not training:
         raise OptionError(
             f"none of the {len(listed)} tables in {options.manifest} can be trained on: give "
             "tables with a target and 14 rows or more"
         )
-    return training, [table for table in tables if table.family in watched]
+    return training, watched

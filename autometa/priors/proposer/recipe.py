@@ -43,13 +43,16 @@ class Phase:
 class Recipe:
     """Phases by turns; `real_share` of the tasks are of real tables, where there are any.
 
-    At the end `n_stop_tasks` inner loops tell when to stop.
+    A share of the families, `settings_share`, is kept from the phases that learn weights: phases
+    that learn settings alone see these, for on tables that weights were made for no step helps.
+    At the end `n_stop_tasks` inner loops on them tell when to stop.
     """
 
     phases: tuple[Phase, ...]
     shape: GeneratorShape = field(default_factory=GeneratorShape)
     cells: CellOptions = field(default_factory=CellOptions)
     real_share: float = 0.5
+    settings_share: float = 0.2
     weight_decay: float = 1e-2
     n_stop_tasks: int = 300
     seed: int = 0
@@ -88,6 +91,13 @@ SHIPPED_RECIPE = Recipe(
             n_measurements=5,
             size=_SIZE,
         ),
-        Phase("long loops", 600, (50, 100), is_settings_only=True, n_measurements=2, size=_SIZE),
+        Phase(
+            "long loops",
+            600,
+            (50, 100),
+            is_settings_only=True,
+            n_measurements=2,
+            size=replace(_SIZE, support=(40, 2048)),
+        ),
     )
 )

@@ -17,6 +17,7 @@ from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import TaskSource
 from autometa.metalearning.sources.ahead import DrawnAhead
 from autometa.metalearning.training import MetaProgress, MetaTraining, cosine, meta_train
+from autometa.priors.proposer.families import part_by_family
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.recipe import Phase, Recipe
 from autometa.priors.proposer.stop import learn_stop
@@ -72,13 +73,14 @@ def train_proposer(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
         proposer = Proposer(recipe.shape, cells=recipe.cells, seed=recipe.seed).to(device)
+    sources = _Sources.of(tables, recipe)
     losses: dict[str, float] = {}
     elapsed_s = 0.0
     for place, phase in enumerate(recipe.phases):
         name = f"{place}-{phase.name.replace(' ', '-')}.safetensors"
         size = recipe.size_of(phase)
         seed = recipe.seed + place
-        with DrawnAhead(_source(tables, size, recipe.real_share), seed, n_processes) as source:
+        with DrawnAhead(sources.of_phase(phase), seed, n_processes) as source:
             done = meta_train(
                 _prepare(proposer, phase),
                 source,
@@ -100,8 +102,39 @@ def train_proposer(
         elapsed_s += done.elapsed_s
         if done.after:
             losses[phase.name] = done.after[max(done.after)]
-    _learn_stop(proposer, recipe, tables, listen_to_stop)
+    _learn_stop(proposer, sources, listen_to_stop)
     return TrainedProposer(proposer.cpu(), losses, elapsed_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where tasks come from: tables for weights, and others for settings."""
+
+    recipe: Recipe
+    for_weights: Sequence[PriorTable]
+    for_settings: Sequence[PriorTable]
+
+    @classmethod
+    def of(cls, tables: Sequence[PriorTable], recipe: Recipe) -> _Sources:
+        """Parted by family; of too few families all serve both."""
+        rng = np.random.default_rng((recipe.seed, 5))
+        for_weights, for_settings = part_by_family(tables, recipe.settings_share, rng)
+        return cls(recipe, for_weights or tables, for_settings or tables)
+
+    def of_phase(self, phase: Phase) -> TaskSource:
+        """Real tables and synthetic ones; where there are none, the latter."""
+        tables = self.for_settings if phase.is_settings_only else self.for_weights
+        return self._mixed(tables, self.recipe.size_of(phase))
+
+    def of_stop(self) -> TaskSource:
+        """As the last phase's tasks, of tables that settings are learned from."""
+        return self._mixed(self.for_settings, self.recipe.size_of(self.recipe.phases[-1]))
+
+    def _mixed(self, tables: Sequence[PriorTable], size: TaskSize) -> TaskSource:
+        synthetic = SyntheticTasks(size)
+        if not tables:
+            return synthetic
+        return MixedTasks(synthetic, RealTasks(tables, size), self.recipe.real_share)
 
 
 def _require_same_run(folder: Path, recipe: Recipe, tables: Sequence[PriorTable]) -> None:
@@ -127,11 +160,6 @@ def _prepare(proposer: Proposer, phase: Phase) -> Proposer:
     return proposer
 
 
-def _source(tables: Sequence[PriorTable], size: TaskSize, real_share: float) -> TaskSource:
-    synthetic = SyntheticTasks(size)
-    return MixedTasks(synthetic, RealTasks(tables, size), real_share) if tables else synthetic
-
-
 def _optimizer(
     proposer: Proposer, phase: Phase, weight_decay: float, parameters: list[nn.Parameter]
 ) -> Optimizer:
@@ -150,16 +178,12 @@ def _warm_cosine(done: float) -> float:
     return min(1.0, (done + 1e-4) / _WARM_SHARE) * cosine(done)
 
 
-def _learn_stop(
-    proposer: Proposer,
-    recipe: Recipe,
-    tables: Sequence[PriorTable],
-    listen: Callable[[int, int], None],
-) -> None:
-    """From tables that were trained on: where rates have been learned, there is nothing better."""
+def _learn_stop(proposer: Proposer, sources: _Sources, listen: Callable[[int, int], None]) -> None:
+    """By whole inner loops, on tables that weights were not learned from."""
+    recipe = sources.recipe
     n_tasks = recipe.n_stop_tasks
     if n_tasks == 0 or max(max(phase.n_steps) for phase in recipe.phases) == 0:
         return
     rng = np.random.default_rng((recipe.seed, 2))
-    source = _source(tables, recipe.size_of(recipe.phases[-1]), recipe.real_share)
-    learn_stop(proposer, source.draw(n_tasks, rng), lambda n_done: listen(n_done, n_tasks))
+    drawn = sources.of_stop().draw(n_tasks, rng)
+    learn_stop(proposer, drawn, lambda n_done: listen(n_done, n_tasks))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from autometa.priors.proposer.families import part_by_family
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Recipe
 from autometa.priors.proposer.tasks import PriorTable
@@ -86,7 +87,8 @@ VARIANTS: Mapping[str, Callable[[Recipe], Recipe]] = {
 
 def recipe_of(variant: str, scale: float, seed: int) -> Recipe:
     """The weights phase of the shipped recipe, times `scale`, as the variant has it."""
-    recipe = replace(SHIPPED_RECIPE, phases=SHIPPED_RECIPE.phases[:1], n_stop_tasks=0, seed=seed)
+    phases = SHIPPED_RECIPE.phases[:1]
+    recipe = replace(SHIPPED_RECIPE, phases=phases, settings_share=0.0, n_stop_tasks=0, seed=seed)
     return VARIANTS[variant](_longer(scale)(recipe))
 
 
@@ -94,15 +96,12 @@ def part_families(
     listed: Sequence[ListedTable], seed: int
 ) -> tuple[list[ListedTable], list[ListedTable]]:
     """Tables to train on, and one table of each of the other families."""
-    families = sorted({table.family for table in listed})
-    order = np.random.default_rng((seed, 4)).permutation(len(families))
-    judged = {families[place] for place in order[: round(_JUDGED_SHARE * len(families))]}
-    largest = sorted(listed, key=lambda table: (-table.n_rows, table.slug))
+    training, judged = part_by_family(listed, _JUDGED_SHARE, np.random.default_rng((seed, 4)))
     chosen: dict[str, ListedTable] = {}
-    for table in largest:
-        if table.family in judged and table.n_rows >= _LEAST_ROWS:
+    for table in sorted(judged, key=lambda table: (-table.n_rows, table.slug)):
+        if table.n_rows >= _LEAST_ROWS:
             chosen.setdefault(table.family, table)
-    return [table for table in listed if table.family not in judged], list(chosen.values())
+    return training, list(chosen.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

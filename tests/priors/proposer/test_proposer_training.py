@@ -26,7 +26,7 @@ from autometa.priors.proposer.tasks import (
     draw_task,
     make_task,
 )
-from autometa.priors.proposer.training import train_proposer
+from autometa.priors.proposer.training import _Sources, train_proposer
 from autometa.priors.synthetic import TableOptions
 from autometa.tables._base import Sample
 from tests.priors.proposer.proposer_tables import mixed_table
@@ -106,6 +106,26 @@ def test_alike_tasks_run_together() -> None:
         ]
         together = query_losses(made, [batch], (0,)).scores
         torch.testing.assert_close(torch.cat(alone, 1), together, rtol=1e-3, atol=1e-4)
+
+
+def test_settings_are_learned_from_families_that_weights_have_not_seen() -> None:
+    tables = [replace(TABLES[0], name=f"t{place}", family=f"f{place // 2}") for place in range(20)]
+    recipe = replace(RECIPE, settings_share=0.3, real_share=1.0)
+    sources = _Sources.of(tables, recipe)
+    rng = np.random.default_rng(0)
+    weights, loops, rates = (
+        {name for batch in sources.of_phase(phase).draw(200, rng) for name in batch.names}
+        for phase in recipe.phases
+    )
+    stop = {name for batch in sources.of_stop().draw(200, rng) for name in batch.names}
+    assert weights == loops
+    assert rates == stop
+    assert (len(weights), len(rates), len(weights | rates)) == (14, 6, 20)
+    assert {int(name[1:]) // 2 for name in weights}.isdisjoint(
+        int(name[1:]) // 2 for name in rates
+    )
+    few = _Sources.of(tables[:2], recipe)
+    assert few.for_weights == few.for_settings == tables[:2]
 
 
 def test_without_tables_all_tasks_are_synthetic() -> None:
