@@ -41,17 +41,20 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Phases by turns; `real_share` of the tasks are of real tables, where there are any.
+    """Phases by turns, and what of.
 
-    A share of the families, `settings_share`, is kept from the phases that learn weights: phases
-    that learn settings alone see these, for on tables that weights were made for no step helps.
-    At the end `n_stop_tasks` inner loops on them tell when to stop.
+    `real_share` of the tasks are of real tables, where there are any, and a share `retargeted` of
+    those have another column as their target. A share of the families, `settings_share`, is kept
+    from the phases that learn weights: phases that learn settings alone see these, for on tables
+    that weights were made for no step helps. At the end `n_stop_tasks` inner loops on them tell
+    when to stop.
     """
 
     phases: tuple[Phase, ...]
     shape: GeneratorShape = field(default_factory=GeneratorShape)
     cells: CellOptions = field(default_factory=CellOptions)
     real_share: float = 0.5
+    retargeted: float = 0.0
     settings_share: float = 0.2
     weight_decay: float = 1e-2
     n_stop_tasks: int = 300

@@ -20,14 +20,9 @@ from autometa.metalearning.training import MetaProgress, MetaTraining, cosine, m
 from autometa.priors.proposer.families import part_by_family
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.recipe import Phase, Recipe
+from autometa.priors.proposer.sources import MixedTasks, RealTasks, SyntheticTasks
 from autometa.priors.proposer.stop import learn_stop
-from autometa.priors.proposer.tasks import (
-    MixedTasks,
-    PriorTable,
-    RealTasks,
-    SyntheticTasks,
-    TaskSize,
-)
+from autometa.priors.proposer.tasks import PriorTable, TaskSize
 
 PhaseListener = Callable[[str, MetaProgress], None]
 _WARM_SHARE = 0.01  # of the meta-steps, until the meta-rate is whole
@@ -134,7 +129,8 @@ class _Sources:
         synthetic = SyntheticTasks(size)
         if not tables:
             return synthetic
-        return MixedTasks(synthetic, RealTasks(tables, size), self.recipe.real_share)
+        real = RealTasks(tables, size, self.recipe.retargeted)
+        return MixedTasks(synthetic, real, self.recipe.real_share)
 
 
 def _require_same_run(folder: Path, recipe: Recipe, tables: Sequence[PriorTable]) -> None:

@@ -56,6 +56,17 @@ def _with_real(share: float) -> Callable[[Recipe], Recipe]:
     return lambda recipe: replace(recipe, real_share=share)
 
 
+def _with_rows(low: int, high: int) -> Callable[[Recipe], Recipe]:
+    def change(recipe: Recipe) -> Recipe:
+        phases = tuple(
+            replace(phase, size=replace(phase.size, support=(low, high)))
+            for phase in recipe.phases
+        )
+        return replace(recipe, phases=phases)
+
+    return change
+
+
 def _longer(factor: float) -> Callable[[Recipe], Recipe]:
     def change(recipe: Recipe) -> Recipe:
         phases = tuple(
@@ -79,6 +90,8 @@ VARIANTS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "eight pairs": _with_cells(n_pairs=8),
     "synthetic alone": _with_real(0.0),
     "real alone": _with_real(1.0),
+    "half retargeted": lambda recipe: replace(recipe, retargeted=0.5),
+    "more rows": _with_rows(100, 2048),
     "a quarter of the tasks": _longer(0.25),
     "four times the tasks": _longer(4.0),
 }

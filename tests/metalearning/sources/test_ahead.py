@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import _thread
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -126,24 +125,21 @@ def test_a_run_that_was_broken_off_goes_on_with_the_tasks_it_had_not_seen(
     assert train(6, tmp_path / "parts.safetensors", n_processes) == whole
 
 
-def draw_for_ever(source: DrawnAhead) -> None:
-    while True:
-        source.draw(1, UNUSED)
+def test_a_draw_that_was_broken_off_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come when a part of a message is read."""
 
+    def read_some(connection: Connection) -> None:
+        assert len(os.read(connection.fileno(), 1000)) == 1000
+        raise KeyboardInterrupt
 
-def test_a_draw_that_was_broken_off_is_drawn_again() -> None:
-    """An interrupt may come while half of a message is read."""
-    own = DrawnAhead(Lines(400_000), 0, n_processes=0)
-    with DrawnAhead(Lines(400_000), 0) as source:
-        assert inputs(source.draw(1, UNUSED)) == inputs(own.draw(1, UNUSED))
-        for delay_s in (0.05, 0.1, 0.3):
-            timer = threading.Timer(delay_s, _thread.interrupt_main)
-            timer.start()
-            with pytest.raises(KeyboardInterrupt):
-                draw_for_ever(source)
-            timer.join()
-            own.skip_to(source.n_read)
+    own = DrawnAhead(Lines(10_000), 0, n_processes=0)
+    with DrawnAhead(Lines(10_000), 0) as source:
+        for _ in range(2):
             assert inputs(source.draw(1, UNUSED)) == inputs(own.draw(1, UNUSED))
+            with monkeypatch.context() as patch:
+                patch.setattr(Connection, "recv", read_some)
+                with pytest.raises(KeyboardInterrupt):
+                    source.draw(1, UNUSED)
 
 
 @pytest.mark.parametrize(

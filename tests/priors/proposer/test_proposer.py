@@ -22,7 +22,8 @@ from autometa.priors.proposer.head import prior_loss
 from autometa.priors.proposer.network import ColumnNetwork, apply_network
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.settings import HIGHEST_RATE, LOWEST_RATE
-from autometa.priors.proposer.tasks import SyntheticTasks, TaskSize, make_task
+from autometa.priors.proposer.sources import SyntheticTasks
+from autometa.priors.proposer.tasks import TaskSize, make_task
 from autometa.priors.synthetic import TableOptions
 from tests.priors.proposer.proposer_tables import mixed_table
 

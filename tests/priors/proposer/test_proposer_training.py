@@ -16,16 +16,9 @@ from autometa.metalearning.training import MetaProgress
 from autometa.priors.proposer.generator import GeneratorShape
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Phase, Recipe
+from autometa.priors.proposer.sources import MixedTasks, RealTasks, SyntheticTasks
 from autometa.priors.proposer.stop import STEPS, learn_stop
-from autometa.priors.proposer.tasks import (
-    MixedTasks,
-    PriorTable,
-    RealTasks,
-    SyntheticTasks,
-    TaskSize,
-    draw_task,
-    make_task,
-)
+from autometa.priors.proposer.tasks import PriorTable, TaskSize, draw_task, make_task
 from autometa.priors.proposer.training import _Sources, train_proposer
 from autometa.priors.synthetic import TableOptions
 from autometa.tables._base import Sample
