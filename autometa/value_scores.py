@@ -67,7 +67,8 @@ def of_spread(name: str, target: Targets, values: Floats, weights: Floats | None
 
 def mean(values: Floats, weights: Floats) -> float:
     """Best by squared errors, and by deviances."""
-    return float(np.average(values, weights=weights))
+    # equal values have themselves as their mean, whatever the rounding
+    return float(np.clip(np.average(values, weights=weights), values.min(), values.max()))
 
 
 def median(values: Floats, weights: Floats) -> float:

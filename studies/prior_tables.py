@@ -13,7 +13,7 @@ from autometa.studies.table_folders import ListedTable
 from autometa.tables._base import Sample
 from autometa.tables.features import FeatureEncoder
 
-_MOST_ROWS = 6000  # a task shows a fifth of them
+_MOST_ROWS = 6000  # a task shows two fifths of them at most
 
 
 def load_prior_tables(

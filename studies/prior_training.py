@@ -140,10 +140,7 @@ def train_prior(
 
 
 def _tell_of_stop(listen: Listener, n_done: int, n_tasks: int) -> None:
-    """A tenth of the inner loops at a time: each takes a second or two."""
-    every = max(1, n_tasks // 10)
-    if n_done % every == 0 or n_done == n_tasks:
-        listen(Note(f"when to stop: {n_done} of {n_tasks} inner loops"))
+    listen(Note(f"when to stop: {n_done} of {n_tasks} inner loops"))
 
 
 def _read_tables(

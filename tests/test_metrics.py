@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -329,6 +329,7 @@ def test_baselines() -> None:
     ).filter(lambda rows: len(rows) % 2 == 1),
     other=st.floats(0.01, 1e3),
 )
+@example(rows=[(683.627388772825, 1)] * 3, other=683.627388772825)
 def test_baseline_is_the_best_constant(
     metric: Metric, rows: list[tuple[float, int]], other: float
 ) -> None:

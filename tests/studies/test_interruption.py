@@ -115,6 +115,8 @@ def _wait_until_read(pipe: int) -> None:
     while time.monotonic() < until:
         waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
         if not int.from_bytes(waiting, sys.byteorder):
+            # a signal just before the next read begins to wait is not heard until it ends
+            time.sleep(0.5)
             return
         time.sleep(0.01)
     raise AssertionError("nothing was read in a minute")

@@ -20,7 +20,7 @@ class Phase:
 
     `lr` is of the weights, `settings_lr` of what rates and schedule come from, which a few numbers
     decide: at the weights' rate they hardly move. With `is_settings_only` these alone are learned,
-    and weights stay. Held-out tables are measured `n_measurements` times.
+    and weights stay. Held-out tables are measured before and `n_measurements` times after.
     """
 
     name: str
@@ -37,6 +37,8 @@ class Phase:
         """Refuse a phase that learns nothing."""
         if self.is_settings_only and min(self.n_steps) == 0:
             raise OptionError(f"phase {self.name!r} learns settings: give inner steps from 1 on")
+        if min(self.n_meta_steps, self.n_tasks, self.n_measurements) < 1:
+            raise OptionError(f"phase {self.name!r} has a count below 1: give 1 or more of each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Recipe:
     `real_share` of the tasks are of real tables, where there are any, and a share `retargeted` of
     those have another column as their target. A share of the families, `settings_share`, is kept
     from the phases that learn weights: phases that learn settings alone see these, for on tables
-    that weights were made for no step helps. At the end `n_stop_tasks` inner loops on them tell
+    that weights were made for steps help less. At the end `n_stop_tasks` inner loops on them tell
     when to stop.
     """
 
@@ -59,6 +61,12 @@ class Recipe:
     weight_decay: float = 1e-2
     n_stop_tasks: int = 300
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none."""
+        for name in ("real_share", "retargeted", "settings_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name} is {getattr(self, name)}: give a share from 0 to 1")
 
     def facts(self) -> dict[str, Any]:
         """Itself as JSON."""
@@ -100,6 +108,7 @@ SHIPPED_RECIPE = Recipe(
             (50, 100),
             is_settings_only=True,
             n_measurements=2,
+            # loops are for tables of a thousand rows too, and there longer steps are right
             size=replace(_SIZE, support=(40, 2048)),
         ),
     )

@@ -19,6 +19,7 @@ from autometa.priors.proposer.tasks import PriorTable, TaskSize, draw_task
 from autometa.priors.synthetic import TableOptions, draw_table
 
 _MAX_TRIES = 100
+_QUERY_STEP = 64  # fewer query rows than these are left out so that tasks run together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,12 +110,21 @@ def _draw_alike(
             raise MetaLearningError(
                 f"{_MAX_TRIES} tables in a row made no task: give tables with more rows"
             )
-        drawn += _filled_up(group) if size.n_alike > 1 else group
+        drawn += [task for part in _of_one_size(group) for task in _filled_up(part)]
     return stack_tasks(drawn)
 
 
+def _of_one_size(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks that can be made to one shape: of small tables there are fewer rows."""
+    parts: dict[tuple[int, int], list[Task]] = {}
+    for task in tasks:
+        n_queries = -(-len(task.query.inputs) // _QUERY_STEP)
+        parts.setdefault((len(task.support.inputs), n_queries), []).append(task)
+    return list(parts.values())
+
+
 def _filled_up(tasks: Sequence[Task]) -> list[Task]:
-    """Tasks with as many cell columns and query rows; those of fewer support rows stay alone."""
+    """Tasks with as many cell columns, and as many query rows as that with the fewest."""
     n_columns = max(task.support.inputs.shape[1] for task in tasks)
     n_queries = min(len(task.query.inputs) for task in tasks)
     return [

@@ -26,14 +26,16 @@ def learn_stop(
 ) -> Tensor:
     """Learn the suggested number of steps; mean losses (S,) by step of `STEPS`, for the card.
 
-    Every number is a run of its own, with its schedule. `listen` hears of the batches done.
+    Every number is a run of its own, with its schedule. `listen` hears of the tasks done.
     """
     losses: list[Tensor] = []
     embeddings: list[Tensor] = []
-    for n_done, batch in enumerate(batches, start=1):
+    n_done = 0
+    for batch in batches:
         with torch.no_grad():
             losses.append(query_losses(proposer, [batch], STEPS).scores)
             embeddings.append(proposer.embeddings(batch).cpu())
+        n_done += len(batch)
         listen(n_done)
     found = torch.cat(losses, 1).nan_to_num(nan=torch.inf)
     best = torch.tensor(STEPS, dtype=torch.float32)[found.argmin(0)]

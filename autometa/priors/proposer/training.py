@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ PhaseListener = Callable[[str, MetaProgress], None]
 _WARM_SHARE = 0.01  # of the meta-steps, until the meta-rate is whole
 _BETAS = (0.9, 0.98)
 _CLIP = 1.0
+_FEWEST_FAMILIES = 5  # of a part: what one or two ask for is no rule
 
 
 def unwatched(phase: str, progress: MetaProgress) -> None:
@@ -64,11 +66,12 @@ def train_proposer(
     another recipe or other tables.
     """
     if checkpoints is not None:
-        _require_same_run(checkpoints, recipe, [*tables, *held_out])
+        _require_same_run(checkpoints, recipe, {"tables": tables, "held out": held_out})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
         proposer = Proposer(recipe.shape, cells=recipe.cells, seed=recipe.seed).to(device)
     sources = _Sources.of(tables, recipe)
+    sources.check(held_out)
     losses: dict[str, float] = {}
     elapsed_s = 0.0
     for place, phase in enumerate(recipe.phases):
@@ -87,7 +90,7 @@ def train_proposer(
                     clip=_CLIP,
                     seed=seed,
                     n_held_out=200,
-                    evaluate_every=max(1, phase.n_meta_steps // phase.n_measurements),
+                    evaluate_every=math.ceil(phase.n_meta_steps / phase.n_measurements),
                     checkpoint=None if checkpoints is None else checkpoints / name,
                     checkpoint_every=max(1, min(200, phase.n_meta_steps // 4)),
                 ),
@@ -113,8 +116,17 @@ class _Sources:
     def of(cls, tables: Sequence[PriorTable], recipe: Recipe) -> _Sources:
         """Parted by family; of too few families all serve both."""
         rng = np.random.default_rng((recipe.seed, 5))
-        for_weights, for_settings = part_by_family(tables, recipe.settings_share, rng)
-        return cls(recipe, for_weights or tables, for_settings or tables)
+        parts = part_by_family(tables, recipe.settings_share, rng)
+        if min(len({table.family for table in part}) for part in parts) < _FEWEST_FAMILIES:
+            return cls(recipe, tables, tables)
+        return cls(recipe, *parts)
+
+    def check(self, held_out: Sequence[PriorTable]) -> None:
+        """Raise `MetaLearningError` now, not after hours, if tables make no tasks."""
+        for tables in (self.for_weights, self.for_settings, held_out):
+            for phase in self.recipe.phases if tables else ():
+                source = RealTasks(tables, self.recipe.size_of(phase))
+                source.draw(1, np.random.default_rng(self.recipe.seed))
 
     def of_phase(self, phase: Phase) -> TaskSource:
         """Real tables and synthetic ones; where there are none, the latter."""
@@ -133,9 +145,14 @@ class _Sources:
         return MixedTasks(synthetic, real, self.recipe.real_share)
 
 
-def _require_same_run(folder: Path, recipe: Recipe, tables: Sequence[PriorTable]) -> None:
+def _require_same_run(
+    folder: Path, recipe: Recipe, tables: Mapping[str, Sequence[PriorTable]]
+) -> None:
     """Raise `MetaLearningError` if the folder's state is of another recipe or other tables."""
-    facts = {"recipe": recipe.facts(), "tables": [table.name for table in tables]}
+    of_families = {
+        what: [[table.name, table.family] for table in part] for what, part in tables.items()
+    }
+    facts = {"recipe": recipe.facts(), **of_families}
     wanted = json.dumps(facts, sort_keys=True)
     path = folder / "run.json"
     if not path.exists():
@@ -143,8 +160,8 @@ def _require_same_run(folder: Path, recipe: Recipe, tables: Sequence[PriorTable]
         path.write_text(wanted, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != wanted:
         raise MetaLearningError(
-            f"the checkpoints in {folder} are of another recipe, seed, length or other tables: "
-            "give another folder, or the same options to go on"
+            f"the checkpoints in {folder} are of another recipe, seed, length, other tables or "
+            "families: give another folder, or the same options to go on"
         )
 
 

@@ -90,6 +90,7 @@ VARIANTS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "eight pairs": _with_cells(n_pairs=8),
     "synthetic alone": _with_real(0.0),
     "real alone": _with_real(1.0),
+    "a fifth of the families kept": lambda recipe: replace(recipe, settings_share=0.2),
     "half retargeted": lambda recipe: replace(recipe, retargeted=0.5),
     "more rows": _with_rows(100, 2048),
     "a quarter of the tasks": _longer(0.25),

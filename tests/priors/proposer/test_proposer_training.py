@@ -19,7 +19,7 @@ from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Phase, Recipe
 from autometa.priors.proposer.sources import MixedTasks, RealTasks, SyntheticTasks
 from autometa.priors.proposer.stop import STEPS, learn_stop
 from autometa.priors.proposer.tasks import PriorTable, TaskSize, draw_task, make_task
-from autometa.priors.proposer.training import _Sources, train_proposer
+from autometa.priors.proposer.training import _optimizer, _Sources, train_proposer
 from autometa.priors.synthetic import TableOptions
 from autometa.tables._base import Sample
 from tests.priors.proposer.proposer_tables import mixed_table
@@ -46,10 +46,11 @@ def test_each_phase_learns_what_it_says(tmp_path: Path) -> None:
     def listen(phase: str, progress: MetaProgress) -> None:
         seen[phase] = progress.step
 
-    trained = train_proposer(RECIPE, TABLES, TABLES[:1], checkpoints=tmp_path, listen=listen)
+    recipe = replace(RECIPE, n_stop_tasks=0)
+    trained = train_proposer(recipe, TABLES, TABLES[:1], checkpoints=tmp_path, listen=listen)
     assert seen == {"weights": 4, "loops": 3, "rates": 2}
     assert set(trained.held_out) == set(seen)
-    before = train_proposer(replace(RECIPE, phases=RECIPE.phases[:2], n_stop_tasks=0), TABLES)
+    before = train_proposer(replace(recipe, phases=RECIPE.phases[:2]), TABLES)
     after = dict(trained.proposer.generator.named_parameters())
     for name, one in before.proposer.generator.named_parameters():
         is_same = torch.equal(one, after[name])
@@ -75,7 +76,9 @@ def test_a_run_that_is_broken_off_goes_on_to_the_same_end(tmp_path: Path) -> Non
 def test_checkpoints_of_another_run_are_refused(tmp_path: Path) -> None:
     short = replace(RECIPE, phases=RECIPE.phases[:1], n_stop_tasks=0)
     train_proposer(short, TABLES, checkpoints=tmp_path)
-    for other, tables in ((replace(short, seed=1), TABLES), (short, TABLES[:2])):
+    renamed = [replace(TABLES[0], family="another"), *TABLES[1:]]
+    others = ((replace(short, seed=1), TABLES), (short, TABLES[:2]), (short, renamed))
+    for other, tables in others:
         with pytest.raises(MetaLearningError, match="another recipe"):
             train_proposer(other, tables, checkpoints=tmp_path)
 
@@ -102,23 +105,50 @@ def test_alike_tasks_run_together() -> None:
 
 
 def test_settings_are_learned_from_families_that_weights_have_not_seen() -> None:
-    tables = [replace(TABLES[0], name=f"t{place}", family=f"f{place // 2}") for place in range(20)]
+    tables = [replace(TABLES[0], name=f"t{place}", family=f"f{place // 2}") for place in range(40)]
     recipe = replace(RECIPE, settings_share=0.3, real_share=1.0)
     sources = _Sources.of(tables, recipe)
     rng = np.random.default_rng(0)
     weights, loops, rates = (
-        {name for batch in sources.of_phase(phase).draw(200, rng) for name in batch.names}
+        {name for batch in sources.of_phase(phase).draw(400, rng) for name in batch.names}
         for phase in recipe.phases
     )
-    stop = {name for batch in sources.of_stop().draw(200, rng) for name in batch.names}
+    stop = {name for batch in sources.of_stop().draw(400, rng) for name in batch.names}
     assert weights == loops
     assert rates == stop
-    assert (len(weights), len(rates), len(weights | rates)) == (14, 6, 20)
+    assert (len(weights), len(rates), len(weights | rates)) == (28, 12, 40)
     assert {int(name[1:]) // 2 for name in weights}.isdisjoint(
         int(name[1:]) // 2 for name in rates
     )
-    few = _Sources.of(tables[:2], recipe)
-    assert few.for_weights == few.for_settings == tables[:2]
+    few = _Sources.of(tables[:12], recipe)  # six families, of which two would be kept
+    assert few.for_weights == few.for_settings == tables[:12]
+
+
+def test_tables_that_make_no_task_are_told_of_at_once() -> None:
+    tiny = PriorTable("tiny", "f", TABLES[0].sample.take(np.arange(8)), 0)
+    with pytest.raises(MetaLearningError, match="made no task"):
+        train_proposer(RECIPE, TABLES, [tiny])
+
+
+def test_weights_and_settings_learn_at_rates_of_their_own() -> None:
+    made = Proposer(RECIPE.shape)
+    phase = Phase("loops", 2, (0, 2), n_tasks=2, lr=0.1, settings_lr=0.3, size=SMALL)
+    weights, settings = _optimizer(made, phase, 0.5, list(made.parameters())).param_groups
+    assert (weights["lr"], weights["weight_decay"]) == (0.1, 0.5)
+    assert (settings["lr"], settings["weight_decay"]) == (0.3, 0.0)
+    own = {id(one) for one in made.generator.settings.parameters()}
+    assert {id(one) for one in settings["params"]} == own
+    every = [id(one) for one in (*weights["params"], *settings["params"])]
+    assert sorted(every) == sorted(map(id, made.parameters()))
+
+
+def test_one_small_table_takes_no_rows_from_the_others() -> None:
+    small = PriorTable("small", "few", mixed_table(70, n_classes=2), 2)
+    large = PriorTable("large", "many", mixed_table(600, n_classes=2), 2)
+    size = TaskSize(support=(40, 40), n_queries=256, n_alike=8)
+    batches = RealTasks([small, large], size).draw(16, np.random.default_rng(0))
+    n_queries = {name: batch.query.inputs.shape[1] for batch in batches for name in batch.names}
+    assert n_queries == {"small": 30, "large": 256}
 
 
 def test_without_tables_all_tasks_are_synthetic() -> None:
@@ -132,7 +162,9 @@ def test_the_stop_is_where_losses_were_lowest() -> None:
     proposer = Proposer(GeneratorShape(width=8, units=8))
     batches = SyntheticTasks(SMALL, TableOptions(columns=(2, 5))).draw(6, np.random.default_rng(0))
     scores = torch.cat([query_losses(proposer, [one], STEPS).scores for one in batches], 1)
-    losses = learn_stop(proposer, batches)
+    heard: list[int] = []
+    losses = learn_stop(proposer, batches, heard.append)
+    assert heard[-1] == 6
     torch.testing.assert_close(losses, scores.mean(1))
     best = torch.tensor(STEPS)[scores.argmin(0)].double().clamp(1.01).log()
     with torch.no_grad():
