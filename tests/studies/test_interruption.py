@@ -82,6 +82,8 @@ def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # a shell's background jobs ignore Ctrl-C, and so would all that they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     try:
         _wait_until_read(table)
