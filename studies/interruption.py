@@ -47,6 +47,29 @@ def holding_back_interruption() -> Generator[None]:
 
     A terminal sends it to the workers as well, and one that still imports would show a traceback.
     """
+    with _kept_for_later(), _blocked():
+        yield
+
+
+@contextmanager
+def _kept_for_later() -> Generator[None]:
+    """Answer Ctrl-C at the block's end, whichever thread receives it: others do not block it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: kept.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if kept:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _blocked() -> Generator[None]:
+    """Block Ctrl-C in this thread, and so in what it starts."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -54,14 +54,33 @@ def test_what_is_held_back_comes_later_and_never_to_a_process_started_meanwhile(
     with interruption() as wish:
         with holding_back_interruption():
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-            _press()
-            assert not wish()
+            try:
+                _press()
+                assert not wish()
+                child.send_signal(signal.SIGINT)
+                time.sleep(0.5)
+                assert child.poll() is None
+            finally:
+                child.kill()
+                child.wait()
         assert wish()
-    child.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert child.poll() is None
-    child.kill()
-    child.wait()
+
+
+def test_what_another_thread_receives_is_held_back_too() -> None:
+    """The system gives Ctrl-C to any thread that does not block it; it is not heard earlier."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with interruption() as wish:
+            with holding_back_interruption():
+                _press()
+                time.sleep(0.1)  # the other thread wakes up first
+                assert not wish()
+            assert wish()
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_while_the_table_is_read_it_ends_the_run_at_once(tmp_path: Path) -> None:
