@@ -6,7 +6,7 @@ table's embedding (FiLM: Perez et al., 2018). The output layer is solved for. So
 how many columns or classes a table has, or in which order they come.
 
 Axes: N rows, D cell columns, P basis functions, K codes of the target, W width of an embedding,
-H hidden units.
+H hidden units, F traits.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from autometa.priors.proposer.head import fit_temperature, log_shares, solve_hea
 from autometa.priors.proposer.network import Tensors, hidden_units, tensor_names
 from autometa.priors.proposer.settings import InnerSettings, SettingsGenerator
 from autometa.priors.proposer.targets import TargetCodes, code_target, moments_of
+from autometa.priors.proposer.traits import N_TRAITS, HeadFit, traits_of
 
 _FIRST_CHOICE = math.log(60.0)  # of how sharply the head chooses between penalties
 _CHUNK_CELLS = 2**19  # cells expanded at once: 20 MB of basis functions
@@ -61,11 +62,15 @@ class GeneratorShape:
 
 
 class Generated(NamedTuple):
-    """A network for a table: its tensors by name, its inner loop, the table's embedding (W,)."""
+    """A network for a table: its tensors by name, its inner loop, the table's embedding (W,).
+
+    `told` (W + F,) is what the inner loop's settings come from: the embedding and the traits.
+    """
 
     tensors: Tensors
     settings: InnerSettings
     embedding: Tensor
+    told: Tensor
 
 
 class WeightGenerator(nn.Module):
@@ -94,7 +99,7 @@ class WeightGenerator(nn.Module):
         self.modulate = _zero(nn.Linear(width, (1 + 2 * n_blocks) * units))
         # logs of the head's penalty, its choice between penalties, and the logits' sharpness
         self.settle = _zero(nn.Linear(width, 3))
-        self.settings = SettingsGenerator(width, len(self.names))
+        self.settings = SettingsGenerator(width + N_TRAITS, len(self.names))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,9 +130,13 @@ class WeightGenerator(nn.Module):
         tensors["first.weight"] = rows / deviation
         tensors["first.bias"] = self.first_bias + shift - mean / deviation
         units = hidden_units(first / deviation, tensors, self.shape.n_blocks)
-        tensors = self._with_head(tensors, units, target, codes, embedding)
+        tensors, fit = self._with_head(tensors, units, target, codes, embedding)
         ordered = {name: tensors[name] for name in self.names}
-        return Generated(ordered, self.settings(embedding), embedding)
+        traits = traits_of(
+            fit, is_there(cells[:n_described]), codes.shares > 0, has_classes=n_classes > 0
+        )
+        told = torch.cat([embedding, traits])
+        return Generated(ordered, self.settings(told), embedding, told)
 
     def _first_rows(self, cells: Tensor, codes: TargetCodes) -> tuple[Tensor, Tensor]:
         """(D P, H) rows of the first layer, and the table's embedding (W,)."""
@@ -173,19 +182,20 @@ class WeightGenerator(nn.Module):
 
     def _with_head(
         self, tensors: Tensors, units: Tensor, target: Tensor, codes: TargetCodes, table: Tensor
-    ) -> Tensors:
+    ) -> tuple[Tensors, HeadFit]:
         """The tensors with those of the output layer, solved on these rows' units (N, H)."""
         penalty, choice, sharpness = self.settle(table).unbind()
         choice = (choice + _FIRST_CHOICE).exp()
         head = solve_head(units, codes.head, codes.weights, penalty, choice)
         weight, bias = head.weight, head.bias
+        fit = HeadFit(codes.head, units @ weight + bias, head.left_out, codes.weights)
         if target.is_floating_point():
             weight, bias = weight * codes.scale, bias * codes.scale + codes.center
         else:
             found = fit_temperature(head.left_out, target, codes.shares, codes.weights)
             factor = found * sharpness.exp()
             weight, bias = weight * factor, bias * factor + log_shares(codes.shares)
-        return {**tensors, "head.weight": weight, "head.bias": bias}
+        return {**tensors, "head.weight": weight, "head.bias": bias}, fit
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:

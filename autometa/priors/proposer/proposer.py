@@ -9,7 +9,8 @@ Hypergradients go through the whole loop up to `most_exact` steps; beyond, inner
 constants, which leaves those of rates, decay and schedule (as in `stochastic.hypergradient`'s
 first order), and of the initial weights to first order.
 
-Axes: T tasks, N rows, D cell columns, S numbers of inner steps, K outputs, B rows of a mini-batch.
+Axes: T tasks, N rows, D cell columns, S numbers of inner steps, K outputs, B rows of a mini-batch,
+V numbers of an embedding and traits.
 """
 
 from __future__ import annotations
@@ -139,10 +140,10 @@ class Proposer(MetaLearner):
 
         return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
 
-    def embeddings(self, batch: TaskBatch) -> Tensor:
-        """(T, W) of the tasks' tables."""
+    def told(self, batch: TaskBatch) -> Tensor:
+        """(T, V) embeddings and traits of the tasks' tables, which settings come from."""
         batch = batch.to(self.device)
-        return torch.as_tensor(self.runner.map(lambda part: self._generate(part).embedding, batch))
+        return torch.as_tensor(self.runner.map(lambda part: self._generate(part).told, batch))
 
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A network for this table after its inner loop; the rates are the first step's."""

@@ -160,7 +160,7 @@ class _Rows:
         """The network of some of the rows."""
         weights = None if self.weights is None else torch.from_numpy(self.weights[rows])
         with torch.no_grad():
-            tensors, settings, embedding = proposer.generator(
+            tensors, settings, embedding, _ = proposer.generator(
                 self.cells[rows], self.target[rows], self.n_classes, MOST_DESCRIBED, weights
             )
         if self.n_classes:

@@ -90,6 +90,7 @@ class Recipe:
 # tasks of one shape learn in two thirds of the time on a core, and a GPU is idle without
 _SIZE = TaskSize(n_alike=8)
 SHIPPED_RECIPE = Recipe(
+    cells=CellOptions(n_pairs=8),  # products of columns: without them interactions are lost
     phases=(
         Phase("weights", 30_000, size=_SIZE),
         # rates are hardly moved: ten steps alone would have them all small
@@ -111,5 +112,5 @@ SHIPPED_RECIPE = Recipe(
             # loops are for tables of a thousand rows too, and there longer steps are right
             size=replace(_SIZE, support=(40, 2048)),
         ),
-    )
+    ),
 )

@@ -1,8 +1,8 @@
 """How the inner loop of a proposed network runs: rates of its tensors, decay, schedule and end.
 
-All from the table's embedding, each between bounds (`metalearning.bounds`).
+All from the table's embedding and traits, each between bounds (`metalearning.bounds`).
 
-Axes: T tensors of the network, W width of the embedding.
+Axes: T tensors of the network, V numbers of the embedding and the traits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class InnerSettings(NamedTuple):
 class SettingsGenerator(nn.Module):
     """What is meta-learned of learning rates and of how long to train."""
 
-    def __init__(self, width: int, n_tensors: int) -> None:
+    def __init__(self, n_told: int, n_tensors: int) -> None:
         super().__init__()
         firsts = [
             *[raw_between(_FIRST_RATE, LOWEST_RATE, HIGHEST_RATE)] * n_tensors,
@@ -49,12 +49,12 @@ class SettingsGenerator(nn.Module):
             raw_between(_FIRST_STEPS, _FEWEST_STEPS, _MOST_STEPS),
         ]
         self.usual = nn.Parameter(torch.tensor(firsts))
-        self.by_table = nn.Linear(width, len(firsts), bias=False)
+        self.by_table = nn.Linear(n_told, len(firsts), bias=False)
         nn.init.zeros_(self.by_table.weight)
 
-    def forward(self, embedding: Tensor) -> InnerSettings:
-        """The settings for the table of an embedding (W,)."""
-        raw = self.usual + self.by_table(embedding)
+    def forward(self, told: Tensor) -> InnerSettings:
+        """The settings for the table of an embedding and traits (V,)."""
+        raw = self.usual + self.by_table(told)
         decay, power, n_steps = raw[-3:].unbind()
         return InnerSettings(
             between(raw[:-3], LOWEST_RATE, HIGHEST_RATE),

@@ -1,6 +1,6 @@
-"""When to stop an inner loop: where query losses of many tables were lowest, by their embedding.
+"""When to stop an inner loop: where query losses of many tables were lowest, by what they are.
 
-Axes: T tasks, S numbers of steps, W width of an embedding.
+Axes: T tasks, S numbers of steps, V numbers of the embedding and the traits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.settings import raw_steps
 
 STEPS = (1, 3, 10, 30, 100, 300)
-_PENALTY = 0.3  # of a ridge regression on embeddings of variance 1
+_PENALTY = 0.3  # of a ridge regression on numbers of variance 1
 
 
 def learn_stop(
@@ -29,24 +29,24 @@ def learn_stop(
     Every number is a run of its own, with its schedule. `listen` hears of the tasks done.
     """
     losses: list[Tensor] = []
-    embeddings: list[Tensor] = []
+    told: list[Tensor] = []
     n_done = 0
     for batch in batches:
         with torch.no_grad():
             losses.append(query_losses(proposer, [batch], STEPS).scores)
-            embeddings.append(proposer.embeddings(batch).cpu())
+            told.append(proposer.told(batch).cpu())
         n_done += len(batch)
         listen(n_done)
     found = torch.cat(losses, 1).nan_to_num(nan=torch.inf)
     best = torch.tensor(STEPS, dtype=torch.float32)[found.argmin(0)]
-    _fit(proposer, torch.cat(embeddings), raw_steps(best))
+    _fit(proposer, torch.cat(told), raw_steps(best))
     return found.mean(1)
 
 
-def _fit(proposer: Proposer, embeddings: Tensor, wanted: Tensor) -> None:
-    """Ridge regression of unbounded numbers (T,) on embeddings (T, W)."""
-    mean, spread = embeddings.mean(0), embeddings.std(0) + 1e-3
-    X, center = (embeddings - mean) / spread, wanted.mean()
+def _fit(proposer: Proposer, told: Tensor, wanted: Tensor) -> None:
+    """Ridge regression of unbounded numbers (T,) on embeddings and traits (T, V)."""
+    mean, spread = told.mean(0), told.std(0) + 1e-3
+    X, center = (told - mean) / spread, wanted.mean()
     gram = X.T @ X / len(X) + _PENALTY * torch.eye(X.shape[1])
     weight = torch.linalg.solve(gram, X.T @ (wanted - center) / len(X))
     settings = proposer.generator.settings

@@ -87,7 +87,7 @@ VARIANTS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "half as wide": _shaped(width=32, units=64),
     "twice as wide": _shaped(width=128, units=256),
     "no category codes": _with_cells(max_codes=0),
-    "eight pairs": _with_cells(n_pairs=8),
+    "no pairs": _with_cells(n_pairs=0),
     "synthetic alone": _with_real(0.0),
     "real alone": _with_real(1.0),
     "a fifth of the families kept": lambda recipe: replace(recipe, settings_share=0.2),

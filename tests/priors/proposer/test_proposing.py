@@ -28,7 +28,7 @@ CARD = PriorCard("test", "2026-11-23", "abc", "none", 0, 0, 0, 0.0, tables=("t",
 
 def proposer() -> Proposer:
     """One that tells columns apart, though it was never trained."""
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     made = Proposer(GeneratorShape(width=8, units=32))
     with torch.no_grad():
         for parameter in made.parameters():
@@ -125,19 +125,25 @@ def test_rows_are_drawn_evenly_over_values_and_classes() -> None:
 
 
 def test_weights_count() -> None:
+    """Rows of hardly any weight, all of the wrong class, spoil nothing."""
     sample = mixed_table(400, n_classes=2)
     first = np.arange(400) < 200
+    target = np.where(first, sample.target, 1 - sample.target)
+    weighted = Sample(sample.features, target, np.where(first, 1.0, 1e-9))
+    losses = [
+        float(
+            functional.cross_entropy(
+                made.module(made.encode(sample.features)).detach(),
+                torch.from_numpy(sample.target),
+            )
+        )
+        for one in (weighted, Sample(sample.features, target))
+        for made in (propose_network(proposer(), one, 2),)
+    ]
+    assert losses[0] < 0.9 * losses[1]
     only = propose_network(proposer(), sample.take(np.flatnonzero(first)), 2)
-    weights = np.where(first, 1.0, 1e-9)
-    weighted = Sample(sample.features, sample.target, weights)
     both = propose_network(proposer(), weighted, 2)
     np.testing.assert_allclose(both.usual, only.usual, atol=0.01)
-    cells = both.encode(sample.features)
-    apart = [
-        (one.module(one.encode(sample.features)) - both.module(cells)).abs().mean()
-        for one in (only, propose_network(proposer(), sample, 2))
-    ]
-    assert apart[0] < apart[1]
 
 
 def test_what_is_trained_on_knows_nothing_of_its_own_target() -> None:

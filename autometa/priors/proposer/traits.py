@@ -1,0 +1,65 @@
+"""What settings of an inner loop are told of a table beyond its embedding: sizes, and how it fits.
+
+How much of the target the closed-form head tells of its own rows, and of rows left out, says how
+far training may go: alike and low, there is more to learn; far apart, there is not.
+
+Axes: N rows, D cell columns, K codes of the target, F traits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from autometa.priors.proposer.targets import mean_of
+
+N_TRAITS = 6
+"""F."""
+
+# centres and spreads of what is met in training, so that the numbers are small
+_LOG_ROWS, _LOG_COLUMNS, _LOG_CODES = 5.5, 2.5, 0.7
+_LOG_ERROR = -1.0
+_LEAST_SHARE = 1e-4
+
+
+class HeadFit(NamedTuple):
+    """Codes (N, K) of rows with weights (N,) of mean 1, as they are, as they fit, and left out."""
+
+    codes: Tensor
+    fitted: Tensor
+    left_out: Tensor
+    weights: Tensor
+
+
+def traits_of(fit: HeadFit, is_column: Tensor, is_code: Tensor, *, has_classes: bool) -> Tensor:
+    """(F,) of a table; `is_column` (D,) and `is_code` (K,) are those that it has.
+
+    Not differentiated.
+    """
+    with torch.no_grad():
+        own, left_out = (
+            _log_share(fit.codes - one, fit.codes, fit.weights)
+            for one in (fit.fitted, fit.left_out)
+        )
+        n_columns, n_codes = (
+            one.sum().to(own.dtype).clamp_min(1.0).log() for one in (is_column, is_code)
+        )
+        return torch.stack(
+            [
+                torch.full_like(own, math.log(len(fit.codes)) - _LOG_ROWS),
+                n_columns - _LOG_COLUMNS,
+                n_codes - _LOG_CODES,
+                torch.full_like(own, float(has_classes)),
+                own - _LOG_ERROR,
+                left_out - _LOG_ERROR,
+            ]
+        )
+
+
+def _log_share(errors: Tensor, codes: Tensor, weights: Tensor) -> Tensor:
+    """() the log of the share of the codes' squares that errors are."""
+    share = mean_of(errors.square(), weights).sum() / mean_of(codes.square(), weights).sum()
+    return share.nan_to_num(1.0).clamp(_LEAST_SHARE, 1.0 / _LEAST_SHARE).log()
