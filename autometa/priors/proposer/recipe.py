@@ -105,12 +105,13 @@ SHIPPED_RECIPE = Recipe(
         ),
         Phase(
             "long loops",
-            600,
+            300,
             (50, 100),
             is_settings_only=True,
+            settings_lr=5e-3,
             n_measurements=2,
             # loops are for tables of a thousand rows too, and there longer steps are right
-            size=replace(_SIZE, support=(40, 2048)),
+            size=replace(_SIZE, support=(150, 2048)),
         ),
     ),
 )
