@@ -53,7 +53,7 @@ def holding_back_interruption() -> Generator[None]:
 
 @contextmanager
 def _kept_for_later() -> Generator[None]:
-    """Answer Ctrl-C at the block's end, whichever thread receives it: others do not block it."""
+    """Answer Ctrl-C at the block's end: other threads do not block it, this one has to answer."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -63,8 +63,8 @@ def _kept_for_later() -> Generator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if kept:
-            signal.raise_signal(signal.SIGINT)
+        for number in kept[:2]:  # a wish, and the end
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.nn import functional
 
 import autometa
 
@@ -24,4 +25,11 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exec(compile(BLOCKS[0], "docs/priors.md", "exec"), names)
     proposal = names["proposal"]
     assert isinstance(proposal, autometa.Proposal)
-    assert (proposal.predict(names["X"]) == names["y"].to_numpy()).mean() > 0.9
+    cells, target = proposal.encode_training()
+    untouched = autometa.propose(names["X"], names["y"])
+    before, after = (
+        float(functional.cross_entropy(one.module(cells).detach(), target))
+        for one in (untouched, proposal)
+    )
+    assert after < before
+    assert (untouched.predict(names["X"]) == names["y"].to_numpy()).mean() > 0.9

@@ -137,12 +137,13 @@ def test_counts_come_out_as_means_that_are_positive(prior: PriorStart) -> None:
     train, stop = split(0)
     rng = np.random.default_rng(0)
     counts = [
-        replace(one, target=rng.poisson(np.exp(one.target)).astype(np.float64))
+        replace(one, target=rng.poisson(np.exp(0.5 * one.target)).astype(np.float64))
         for one in (train, stop)
     ]
     metric = find_metric("mean_poisson_deviance", TaskKind.REGRESSION)
     context = FitContext(TARGETS[0], start=prior, metric=metric)
-    model = NetworkLearner().fit(PROPOSED, counts[0], counts[1], context)
+    config = PROPOSED | {"length": 4, "rate": 10.0}
+    model = NetworkLearner().fit(config, counts[0], counts[1], context)
     predicted = model.predict(counts[1].features)
     assert (predicted > 0).all()
     constant = np.full(len(predicted), counts[0].target.mean())

@@ -16,7 +16,7 @@ from autometa.metalearning.checkpoints import Checkpoint, read_checkpoint, write
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.start import SHIPPED_PRIOR
 
-_FORMAT = 1
+_FORMAT = 2
 _LISTED = ("tables", "families", "watched")
 
 

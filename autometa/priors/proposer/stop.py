@@ -1,4 +1,4 @@
-"""When to stop an inner loop: where query losses of many tables were lowest, by what they are.
+"""When to stop an inner loop: where many tables' query losses were lowest, by what settings see.
 
 Axes: T tasks, S numbers of steps, V numbers of the embedding and the traits.
 """

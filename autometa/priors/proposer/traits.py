@@ -19,14 +19,16 @@ from autometa.priors.proposer.targets import mean_of
 N_TRAITS = 6
 """F."""
 
-# centres and spreads of what is met in training, so that the numbers are small
+# centres of what is met in training, so that the numbers are small, and the most of it: what
+# settings come from is linear in these, and beyond them nobody has learned anything
 _LOG_ROWS, _LOG_COLUMNS, _LOG_CODES = 5.5, 2.5, 0.7
+_MOST_ROWS, _MOST_COLUMNS = 2048, 88
 _LOG_ERROR = -1.0
 _LEAST_SHARE = 1e-4
 
 
 class HeadFit(NamedTuple):
-    """Codes (N, K) of rows with weights (N,) of mean 1, as they are, as they fit, and left out."""
+    """Of N rows: `codes` (N, K), these as `fitted` and as `left_out`, `weights` of mean 1."""
 
     codes: Tensor
     fitted: Tensor
@@ -45,11 +47,12 @@ def traits_of(fit: HeadFit, is_column: Tensor, is_code: Tensor, *, has_classes: 
             for one in (fit.fitted, fit.left_out)
         )
         n_columns, n_codes = (
-            one.sum().to(own.dtype).clamp_min(1.0).log() for one in (is_column, is_code)
+            one.sum().to(own.dtype).clamp(1.0, most).log()
+            for one, most in ((is_column, _MOST_COLUMNS), (is_code, None))
         )
         return torch.stack(
             [
-                torch.full_like(own, math.log(len(fit.codes)) - _LOG_ROWS),
+                torch.full_like(own, math.log(min(len(fit.codes), _MOST_ROWS)) - _LOG_ROWS),
                 n_columns - _LOG_COLUMNS,
                 n_codes - _LOG_CODES,
                 torch.full_like(own, float(has_classes)),

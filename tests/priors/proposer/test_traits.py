@@ -53,3 +53,24 @@ def test_rates_follow_traits() -> None:
         noise = generator(cells, target[torch.randperm(60)], 2)
     assert float(told.told[8 + LEFT_OUT]) < float(noise.told[8 + LEFT_OUT])
     assert (told.settings.rates < noise.settings.rates).all()
+
+
+def test_beyond_what_was_met_in_training_sizes_say_no_more() -> None:
+    sizes = []
+    for n_rows, n_columns in ((2048, 88), (9000, 400)):
+        codes = torch.linspace(-1.0, 1.0, n_rows)[:, None]
+        fit = HeadFit(codes, 0.9 * codes, 0.8 * codes, torch.ones(n_rows))
+        is_column = torch.ones(n_columns, dtype=torch.bool)
+        told = traits_of(fit, is_column, torch.tensor([True]), has_classes=False)
+        sizes.append(told[: COLUMNS + 1])
+    torch.testing.assert_close(sizes[0], sizes[1])
+
+
+def test_rows_of_no_weight_tell_nothing() -> None:
+    codes = torch.linspace(-1.0, 1.0, 50)[:, None]
+    wild = torch.where(torch.arange(50)[:, None] < 10, 100.0, 0.9) * codes
+    weights = (torch.arange(50) >= 10) * 50 / 40
+    fit = HeadFit(codes, wild, wild, weights)
+    told = traits_of(fit, torch.tensor([True]), torch.tensor([True]), has_classes=False)
+    # a tenth is left of every code that counts
+    torch.testing.assert_close(told[OWN:], torch.full((2,), float(np.log(0.01)) + 1.0))
