@@ -3,23 +3,24 @@
 Of a number z says where it lies beside the bulk of its column (RealMLP's robust scale, clipped
 smoothly) and u its place among the column's values, from 0 to 1. A category becomes an indicator
 for each frequent level, and where there are many levels also its levels' mean targets and
-frequency, which are numbers again. Mean targets are computed out of fold: a training row's own
-target never reaches its own cells. Nothing depends on the order of rows, columns or classes, or
-on a column's unit.
+frequency, which are numbers again. Mean targets are computed out of fold, as columns of trees are:
+a training row's own target never reaches its own cells. Nothing depends on the order of rows,
+columns or classes, or on a column's unit.
 
 Axes: N rows, D cell columns, L levels, R codes of a coded column, Q knots, K codes of the target,
-P pairs.
+P pairs, C columns of trees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.priors.proposer.folds import fold_by_content
+from autometa.priors.proposer.boosted import BoostedColumns, fit_boosted
+from autometa.priors.proposer.folds import content_hashes, fold_by_content
 from autometa.priors.proposer.pairs import choose_pairs, products
 from autometa.tables._base import Features
 
@@ -44,14 +45,16 @@ class CellOptions:
     """How columns become cells.
 
     A category has an indicator for each of so many most frequent levels; with more levels it has
-    mean targets of `max_codes` classes too. `n_pairs` products of columns are columns as well.
+    mean targets of `max_codes` classes too. `n_pairs` products of columns are columns as well, and
+    with `has_trees` what boosted trees say.
     """
 
     max_indicators: int = 12
     max_codes: int = 4
     n_pairs: int = 0
+    has_trees: bool = False
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, int | bool]:
         """Itself as JSON."""
         return asdict(self)
 
@@ -63,7 +66,7 @@ class CellEncoder:
     Each single cell column has a kind (number, indicator, code), the column of the features that
     it is made of, and quantiles `knots` (Q,). `places` are an indicator's level, or which of the
     codes (L + 1, R) of its column a code is. Then come products of `pairs` (P, 2) of these cell
-    columns, with `pair_knots` (P, Q).
+    columns, with `pair_knots` (P, Q), and what `trees` say of all those, with `tree_knots` (C, Q).
     """
 
     kinds: Integers
@@ -73,11 +76,13 @@ class CellEncoder:
     codes: Mapping[int, Floats]
     pairs: Integers
     pair_knots: Floats
+    trees: BoostedColumns | None = None
+    tree_knots: Floats = field(default_factory=lambda: np.zeros((0, _N_KNOTS)))
 
     @property
     def n_columns(self) -> int:
         """D."""
-        return max(len(self.kinds), 1) + len(self.pairs)
+        return max(len(self.kinds), 1) + len(self.pairs) + len(self.tree_knots)
 
     def transform(self, features: Features) -> NDArray[np.float32]:
         """(N, D, 2) cells of any rows; those of training rows hold their own targets' share."""
@@ -91,18 +96,30 @@ class CellEncoder:
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """What was learned, as named arrays."""
         arrays: dict[str, NDArray[np.generic]] = {name: getattr(self, name) for name in _ARRAYS}
-        return arrays | {f"codes.{column}": table for column, table in self.codes.items()}
+        trees = {} if self.trees is None else self.trees.to_arrays()
+        return {
+            **arrays,
+            **{f"codes.{column}": table for column, table in self.codes.items()},
+            **{f"trees.{name}": array for name, array in trees.items()},
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> CellEncoder:
         """What `to_arrays` gave."""
-        fields = {name: arrays[name] for name in _ARRAYS}
+        # models of before there were trees have no knots of theirs
+        fields = {name: arrays[name] for name in _ARRAYS if name in arrays or name != _TREE_KNOTS}
         codes = {
             int(name.removeprefix("codes.")): table.astype(np.float64)
             for name, table in arrays.items()
             if name.startswith("codes.")
         }
-        return cls(codes=codes, **fields)  # type: ignore[arg-type]  # the dtypes are as saved
+        of_trees = {
+            name.removeprefix("trees."): array
+            for name, array in arrays.items()
+            if name.startswith("trees.")
+        }
+        trees = BoostedColumns.from_arrays(of_trees) if of_trees else None
+        return cls(codes=codes, trees=trees, **fields)  # type: ignore[arg-type]  # as saved
 
     def _take(self, kept: Integers) -> CellEncoder:
         """The same with some of the single cell columns, and no pairs."""
@@ -117,21 +134,21 @@ class CellEncoder:
             np.zeros((0, _N_KNOTS)),
         )
 
-    def _with_pairs(self, pairs: Integers, knots: Floats) -> CellEncoder:
-        return CellEncoder(
-            self.kinds, self.columns, self.places, self.knots, self.codes, pairs, knots
-        )
-
     def _assemble(self, features: Features, own: Mapping[int, Floats]) -> NDArray[np.float32]:
         """Cells of these rows, whose coded columns have codes (N, R) each."""
         # a table without a column of use still has a network, of one column that says nothing
         cells = np.zeros((len(features), self.n_columns, 2), np.float32)
         for place, column in enumerate(self._singles(features, own)):
             cells[:, place] = column
-        first = self.n_columns - len(self.pairs)
+        first = self.n_columns - len(self.pairs) - len(self.tree_knots)
         of_pairs = products(cells[..., 0], self.pairs)
         for place, knots in enumerate(self.pair_knots):
             cells[:, first + place] = _of_number(of_pairs[:, place], knots)
+        if self.trees is not None:
+            first += len(self.pairs)
+            cells[:, first:] = _of_numbers(
+                self.trees.transform(cells[:, :first, 1]), self.tree_knots
+            )
         return cells
 
     def _singles(self, features: Features, own: Mapping[int, Floats]) -> Iterator[Floats]:
@@ -151,7 +168,8 @@ class CellEncoder:
                 yield _of_number(own[column][:, place], knots)
 
 
-_ARRAYS = ("kinds", "columns", "places", "knots", "pairs", "pair_knots")
+_TREE_KNOTS = "tree_knots"
+_ARRAYS = ("kinds", "columns", "places", "knots", "pairs", "pair_knots", _TREE_KNOTS)
 
 
 def fit_cells(
@@ -169,13 +187,17 @@ def fit_cells(
         encoder = encoder._take(np.sort(order[:_MAX_COLUMNS]))
     cells = encoder._assemble(features, own)
     pairs = choose_pairs(cells[..., 0], targets, features, options.n_pairs)
-    if not len(pairs):
-        return encoder, cells
-    of_pairs = products(cells[..., 0], pairs)
-    knots = np.array([_quantiles(values) for values in of_pairs.T])
-    added = [_of_number(of_pairs[:, place], one) for place, one in enumerate(knots)]
-    whole = np.concatenate([cells, np.stack(added, 1).astype(np.float32)], 1)
-    return encoder._with_pairs(pairs, knots), whole
+    if len(pairs):
+        of_pairs = products(cells[..., 0], pairs)
+        knots = _quantiles_of(of_pairs)
+        encoder = replace(encoder, pairs=pairs, pair_knots=knots)
+        cells = np.concatenate([cells, _of_numbers(of_pairs, knots)], 1)
+    if options.has_trees:
+        trees, told = fit_boosted(cells[..., 1], targets, content_hashes(features))
+        knots = _quantiles_of(told)
+        encoder = replace(encoder, trees=trees, tree_knots=knots)
+        cells = np.concatenate([cells, _of_numbers(told, knots)], 1)
+    return encoder, cells
 
 
 def _fit_columns(
@@ -292,6 +314,17 @@ def _quantiles(values: NDArray[np.floating]) -> Floats:
     there = values[~np.isnan(values)].astype(np.float64)
     knots: Floats = np.quantile(there, np.linspace(0.0, 1.0, _N_KNOTS))
     return knots
+
+
+def _quantiles_of(values: NDArray[np.floating]) -> Floats:
+    """(C, Q) of (N, C) numbers."""
+    return np.array([_quantiles(one) for one in values.T]).reshape(-1, _N_KNOTS)
+
+
+def _of_numbers(values: NDArray[np.floating], knots: Floats) -> NDArray[np.float32]:
+    """(N, C, 2) z and u of (N, C) numbers, by their quantiles (C, Q)."""
+    columns = [_of_number(one, known) for one, known in zip(values.T, knots, strict=True)]
+    return np.stack(columns, 1).astype(np.float32)
 
 
 def _of_number(values: NDArray[np.floating], knots: Floats) -> Floats:

@@ -57,7 +57,7 @@ class Proposer(MetaLearner):
         self,
         shape: GeneratorShape | dict[str, Any] | None = None,
         *,
-        cells: CellOptions | dict[str, int] | None = None,
+        cells: CellOptions | dict[str, Any] | None = None,
         n_steps: Sequence[int] = (0,),
         batch_size: int = 256,
         most_exact: int = 10,

@@ -49,7 +49,8 @@ class Recipe:
     those have another column as their target. A share of the families, `settings_share`, is kept
     from the phases that learn weights: phases that learn settings alone see these, for on tables
     that weights were made for steps help less. At the end `n_stop_tasks` inner loops on them tell
-    when to stop.
+    when to stop. With `adds_trees` tables asked about later have columns of trees as well, which
+    tasks have not: to draw these would take several times as long.
     """
 
     phases: tuple[Phase, ...]
@@ -60,6 +61,7 @@ class Recipe:
     settings_share: float = 0.2
     weight_decay: float = 1e-2
     n_stop_tasks: int = 300
+    adds_trees: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class Recipe:
 _SIZE = TaskSize(n_alike=8)
 SHIPPED_RECIPE = Recipe(
     cells=CellOptions(n_pairs=8),  # products of columns: without them interactions are lost
+    adds_trees=True,  # 0.97 times the loss of tables not trained on, before any step (docs/log.md)
     phases=(
         Phase("weights", 30_000, size=_SIZE),
         # rates are hardly moved: ten steps alone would have them all small

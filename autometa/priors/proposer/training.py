@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -101,6 +101,7 @@ def train_proposer(
         if done.after:
             losses[phase.name] = done.after[max(done.after)]
     _learn_stop(proposer, sources, listen_to_stop)
+    proposer.cells = replace(proposer.cells, has_trees=recipe.adds_trees)
     return TrainedProposer(proposer.cpu(), losses, elapsed_s)
 
 

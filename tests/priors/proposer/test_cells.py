@@ -266,3 +266,34 @@ def test_what_a_column_tells_alone_makes_no_pair() -> None:
     target = np.log(numbers[:, :1]).astype(np.float64)
     encoder, _ = fit_cells(features, target - target.mean(), CellOptions(n_pairs=3))
     assert [0, 1] not in encoder.pairs.tolist()
+
+
+@pytest.mark.parametrize("n_classes", [0, 2, 5])
+def test_what_trees_say_is_a_column(n_classes: int) -> None:
+    sample = mixed_table(n_classes=n_classes)
+    codes = codes_of(sample) if n_classes else sample.target[:, None] - sample.target.mean()
+    plain, without = fit_cells(sample.features, codes, CellOptions(n_pairs=3))
+    encoder, cells = fit_cells(sample.features, codes, CellOptions(n_pairs=3, has_trees=True))
+    assert (
+        cells.shape[1]
+        == encoder.n_columns
+        == plain.n_columns + (n_classes if n_classes > 2 else 1)
+    )
+    np.testing.assert_array_equal(cells[:, : without.shape[1]], without)
+    others = encoder.transform(sample.features)
+    np.testing.assert_array_equal(others[:, : without.shape[1]], plain.transform(sample.features))
+    # training rows are told by trees that have not seen them
+    assert not np.allclose(others[:, -1], cells[:, -1])
+    again = CellEncoder.from_arrays(encoder.to_arrays())
+    np.testing.assert_array_equal(again.transform(sample.features), others)
+
+
+def test_models_of_before_there_were_trees_are_read() -> None:
+    sample = mixed_table()
+    encoder, _ = fit_cells(sample.features, codes_of(sample))
+    arrays = encoder.to_arrays()
+    del arrays["tree_knots"]
+    again = CellEncoder.from_arrays(arrays)
+    np.testing.assert_array_equal(
+        again.transform(sample.features), encoder.transform(sample.features)
+    )

@@ -8,13 +8,15 @@ from autometa.priors.proposer.start import SHIPPED_PRIOR
 
 
 def test_it_is_of_the_shipped_recipe_but_for_its_length() -> None:
-    card = load_prior().card
+    prior = load_prior()
+    card = prior.card
     recipe = json.loads(json.dumps(SHIPPED_RECIPE.facts()))
     trained = dict(card.training)
     for one in (recipe, trained):
         one["n_stop_tasks"] = None
         one["phases"] = [phase | {"n_meta_steps": None} for phase in one["phases"]]
     assert trained == recipe
+    assert prior.proposer.cells.has_trees == recipe["adds_trees"]
     assert card.families
     assert not set(card.families) & set(card.watched)
 
