@@ -22,14 +22,16 @@ from numpy.typing import NDArray
 from autometa.errors import ModelError
 
 _N_FOLDS = 5
-_MOST_ROWS = 4096  # that trees are grown on; others are out of all folds
 _MOST_CLASSES = 32  # the most frequent; the others are one class more
-_N_ROUNDS = 60
-_MOST_TREES = 600  # in each fold: fewer rounds for many classes
-_FEWEST_ROUNDS = 20
+# bounds of a fold's seconds, about .4 ms a tree and 10 ns a cell that it looks at
+_MOST_ROWS = 4096  # that trees are grown on, fewer for many classes; others are out of all folds
+_FEWEST_ROWS = 1024
+_MOST_COLUMNS = 64  # drawn for each tree
+_MOST_ROUNDS, _FEWEST_ROUNDS = 60, 10
+_MOST_TREES = 300  # a round has one for each class
+_RATE_ROUNDS, _HIGHEST_RATE = 6.0, 0.3  # fewer rounds take longer steps
 _SETTINGS: Mapping[str, Any] = {
     "num_leaves": 15,
-    "learning_rate": 0.1,
     "min_data_in_leaf": 5,
     "lambda_l2": 1.0,
     "feature_pre_filter": False,
@@ -102,7 +104,7 @@ def fit_boosted(
     X, goal = _ordered(u[rows], columns), _goal(targets[rows])
     n_classes = 0 if targets.shape[1] == 1 else int(goal.max()) + 1
     n_told = min(n_classes, _MOST_CLASSES) if n_classes > 2 else 1
-    n_grown = min(len(X), _MOST_ROWS)
+    n_grown = min(len(X), max(_FEWEST_ROWS, 2 * _MOST_ROWS // max(2, n_classes)))
     folds = np.arange(n_grown) % _N_FOLDS
     models: list[Any] = []
     own = np.empty((len(X), n_told))
@@ -126,9 +128,13 @@ def _grow(X: Floats, goal: Floats, n_classes: int) -> Any:
         of_target = {"objective": "binary"}
     if n_classes > 2:
         of_target = {"objective": "multiclass", "num_class": n_classes}
-    n_rounds = min(_N_ROUNDS, max(_FEWEST_ROUNDS, _MOST_TREES // max(1, n_classes)))
+    n_rounds = min(_MOST_ROUNDS, max(_FEWEST_ROUNDS, _MOST_TREES // max(1, n_classes)))
+    of_size = {
+        "learning_rate": min(_RATE_ROUNDS / n_rounds, _HIGHEST_RATE),
+        "feature_fraction": min(1.0, _MOST_COLUMNS / X.shape[1]),
+    }
     data = library.Dataset(X, goal, params={"verbose": -1, "feature_pre_filter": False})
-    return library.train({**_SETTINGS, **of_target}, data, num_boost_round=n_rounds)
+    return library.train({**_SETTINGS, **of_target, **of_size}, data, num_boost_round=n_rounds)
 
 
 def _scores(model: Any, X: Floats) -> Floats:
