@@ -51,20 +51,23 @@ Integers = NDArray[np.int64]
 class BoostedColumns:
     """Boosted trees over cells' places u (N, D), one model a fold, and how many columns they tell.
 
-    Of two classes they tell log-odds, of more each class's beside the mean, of values the values.
+    Of two classes they tell log-odds, of more each class's beside the mean, of values the values;
+    each model less its mean (F, C) on the rows it was grown on. Where trees have learned nothing a
+    model would else tell its rows' mean target, and so of each row which fold it is in.
     """
 
     models: tuple[Any, ...]  # LightGBM's
     columns: Integers
-    n_told: int
+    centers: Floats
 
     def transform(self, u: Floats32) -> Floats:
         """(N, C) of rows that no fold has."""
+        n_told = self.centers.shape[1]
         if not len(u):
-            return np.zeros((0, self.n_told))
+            return np.zeros((0, n_told))
         ordered = _ordered(u, self.columns)
-        told = [_scores(model, ordered)[:, : self.n_told] for model in self.models]
-        mean: Floats = np.mean(told, axis=0)
+        told = [_scores(model, ordered)[:, :n_told] for model in self.models]
+        mean: Floats = np.mean(told, axis=0) - self.centers.mean(0)
         return mean
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -73,7 +76,7 @@ class BoostedColumns:
             f"model.{place}": np.frombuffer(model.model_to_string().encode(), np.uint8)
             for place, model in enumerate(self.models)
         }
-        return {**texts, "columns": self.columns, "n_told": np.array([self.n_told], np.int64)}
+        return {**texts, "columns": self.columns, "centers": self.centers}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> BoostedColumns:
@@ -87,7 +90,7 @@ class BoostedColumns:
             raise ModelError(f"a network's trees are damaged: {error}; save it anew") from error
         if any(model.num_feature() != len(columns) for model in models):
             raise ModelError("a network's trees are of other columns: save it anew")
-        return cls(models, columns, int(arrays["n_told"].item()))
+        return cls(models, columns, arrays["centers"].astype(np.float64))
 
 
 def fit_boosted(
@@ -107,14 +110,14 @@ def fit_boosted(
     n_grown = min(len(X), max(_FEWEST_ROWS, 2 * _MOST_ROWS // max(2, n_classes)))
     folds = np.arange(n_grown) % _N_FOLDS
     models: list[Any] = []
-    own = np.empty((len(X), n_told))
+    own, centers = np.empty((len(X), n_told)), np.empty((_N_FOLDS, n_told))
     for fold in range(_N_FOLDS):
-        others = np.flatnonzero(folds != fold)
-        models.append(_grow(X[others], goal[others], n_classes))
-        out = np.flatnonzero(folds == fold)
-        if len(out):
-            own[out] = _scores(models[-1], X[out])[:, :n_told]
-    found = BoostedColumns(tuple(models), columns, n_told)
+        is_out = folds == fold
+        models.append(_grow(X[:n_grown][~is_out], goal[:n_grown][~is_out], n_classes))
+        scores = _scores(models[-1], X[:n_grown])[:, :n_told]
+        centers[fold] = scores[~is_out].mean(0)
+        own[:n_grown][is_out] = scores[is_out] - centers[fold]
+    found = BoostedColumns(tuple(models), columns, centers)
     own[n_grown:] = found.transform(u[rows[n_grown:]])
     placed = np.empty_like(own)
     placed[rows] = own
@@ -133,8 +136,9 @@ def _grow(X: Floats, goal: Floats, n_classes: int) -> Any:
         "learning_rate": min(_RATE_ROUNDS / n_rounds, _HIGHEST_RATE),
         "feature_fraction": min(1.0, _MOST_COLUMNS / X.shape[1]),
     }
-    data = library.Dataset(X, goal, params={"verbose": -1, "feature_pre_filter": False})
-    return library.train({**_SETTINGS, **of_target, **of_size}, data, num_boost_round=n_rounds)
+    parameters = {**_SETTINGS, **of_target, **of_size}
+    data = library.Dataset(X, goal, params=parameters)
+    return library.train(parameters, data, num_boost_round=n_rounds)
 
 
 def _scores(model: Any, X: Floats) -> Floats:

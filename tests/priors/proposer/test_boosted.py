@@ -123,3 +123,14 @@ def test_damaged_trees_are_refused() -> None:
         BoostedColumns.from_arrays({**arrays, "columns": np.arange(3)})
     with pytest.raises(ModelError, match="damaged"):
         BoostedColumns.from_arrays({**arrays, "model.0": np.frombuffer(b"no trees", np.uint8)})
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3])
+def test_trees_that_learned_nothing_tell_nothing(n_classes: int) -> None:
+    """Each model's mean target would tell which fold a row is in, and so against its own."""
+    u = np.full((40, 2), 0.5, np.float32)
+    rng = np.random.default_rng(4)
+    target = rng.normal(size=(40, 1)) if n_classes == 1 else centred(np.arange(40) % 7 % n_classes)
+    trees, own = fit_boosted(u, target, rng.permutation(40).astype(np.uint64))
+    np.testing.assert_allclose(own, 0.0, atol=1e-12)
+    np.testing.assert_allclose(trees.transform(u), 0.0, atol=1e-12)
