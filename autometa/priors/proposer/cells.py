@@ -121,6 +121,18 @@ class CellEncoder:
         trees = BoostedColumns.from_arrays(of_trees) if of_trees else None
         return cls(codes=codes, trees=trees, **fields)  # type: ignore[arg-type]  # as saved
 
+    def _without_targets(self) -> Integers:
+        """Cell columns, pairs among them, that are made of no mean target."""
+        # the last of a column's codes is its frequency
+        lasts = [
+            self.codes[column].shape[1] - 1 if column in self.codes else -1
+            for column in self.columns.tolist()
+        ]
+        knows = (self.kinds == _CODE) & (self.places < np.array(lasts, np.int64))
+        knows = knows if len(knows) else np.zeros(1, np.bool_)
+        of_pairs = knows[self.pairs].any(1)
+        return np.flatnonzero(~np.concatenate([knows, of_pairs]))
+
     def _take(self, kept: Integers) -> CellEncoder:
         """The same with some of the single cell columns, and no pairs."""
         used = set(self.columns[kept][self.kinds[kept] == _CODE].tolist())
@@ -192,8 +204,9 @@ def fit_cells(
         knots = _quantiles_of(of_pairs)
         encoder = replace(encoder, pairs=pairs, pair_knots=knots)
         cells = np.concatenate([cells, _of_numbers(of_pairs, knots)], 1)
-    if options.has_trees:
-        trees, told = fit_boosted(cells[..., 1], targets, content_hashes(features))
+    if options.has_trees and len(cells) > 1:
+        hashes = content_hashes(features)
+        trees, told = fit_boosted(cells[..., 1], targets, hashes, encoder._without_targets())
         knots = _quantiles_of(told)
         encoder = replace(encoder, trees=trees, tree_knots=knots)
         cells = np.concatenate([cells, _of_numbers(told, knots)], 1)

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.priors.proposer.folds import content_hashes
+from autometa.priors.proposer.folds import content_goal, content_hashes, sample_by_content
 from autometa.tables._base import Features
 
 _MOST_ROWS = 512  # a product's tie to the target is known to a twentieth then
@@ -35,7 +35,8 @@ def choose_pairs(
     if n_pairs == 0 or z.shape[1] < 2:
         return np.zeros((0, 2), np.int64)
     if len(z) > _MOST_ROWS:  # by content, so that the order of rows changes nothing
-        rows = np.argsort(content_hashes(features), kind="stable")[:_MOST_ROWS]
+        hashes = content_hashes(features)
+        rows = sample_by_content(hashes, content_goal(targets, hashes), _MOST_ROWS)
         z, targets = z[rows], targets[rows]
     z, codes = _standard(z), _standard(targets.astype(np.float32))
     columns = np.arange(z.shape[1])

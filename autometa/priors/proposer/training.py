@@ -101,7 +101,8 @@ def train_proposer(
         if done.after:
             losses[phase.name] = done.after[max(done.after)]
     _learn_stop(proposer, sources, listen_to_stop)
-    proposer.cells = replace(proposer.cells, has_trees=recipe.adds_trees)
+    has_trees = recipe.adds_trees or recipe.cells.has_trees
+    proposer.cells = replace(proposer.cells, has_trees=has_trees)
     return TrainedProposer(proposer.cpu(), losses, elapsed_s)
 
 
