@@ -283,6 +283,9 @@ def prior_show(
 @click.option(
     "--checkpoints", metavar="DIR", type=Path, help="Keep state here, and go on from it."
 )
+@click.option(
+    "--begin-with", metavar="FILE", type=Path, help="A prior whose weights to go on learning from."
+)
 @click.option("--scale", type=float, default=1.0, metavar="F", help="Times the meta-steps. [1]")
 @click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]")
 @click.option("--device", default="cpu", metavar="NAME", help="cpu, or cuda. [cpu]")

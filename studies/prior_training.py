@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,11 +15,17 @@ import numpy as np
 import torch
 
 from autometa.errors import OptionError
-from autometa.priors.proposer.checkpoint import Prior, PriorCard, save_prior
+from autometa.priors.proposer.checkpoint import Prior, PriorCard, load_prior, save_prior
 from autometa.priors.proposer.families import part_by_family
 from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Recipe
 from autometa.priors.proposer.tasks import PriorTable
-from autometa.priors.proposer.training import PhaseListener, train_proposer, unwatched
+from autometa.priors.proposer.training import (
+    Hardware,
+    PhaseListener,
+    TrainedProposer,
+    train_proposer,
+    unwatched,
+)
 from autometa.studies.cores import usable_cores
 from autometa.studies.prior_tables import load_prior_tables
 from autometa.studies.progress import Listener, Note, ignore
@@ -40,6 +47,7 @@ class PriorTrainWords(TypedDict):
     checkpoints: Path | None
     device: str
     workers: int | None
+    begin_with: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,8 @@ class PriorTrainOptions:
     """What to train on and where to keep it.
 
     Without `tables` and `manifest` all tasks are synthetic. `scale` multiplies the meta-steps of
-    the shipped prior's recipe. With `checkpoints` a run that was broken off goes on.
+    the shipped prior's recipe. With `checkpoints` a run that was broken off goes on. With
+    `begin_with` it begins with that prior's weights, and learns from inner loops alone.
     """
 
     output: Path
@@ -59,6 +68,7 @@ class PriorTrainOptions:
     checkpoints: Path | None = None
     device: str = "cpu"
     workers: int | None = None
+    begin_with: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained on."""
@@ -97,7 +107,8 @@ class PriorTrainOptions:
             for phase in SHIPPED_RECIPE.phases
         )
         n_stop_tasks = max(4, round(SHIPPED_RECIPE.n_stop_tasks * min(self.scale, 1.0)))
-        return replace(SHIPPED_RECIPE, phases=phases, seed=self.seed, n_stop_tasks=n_stop_tasks)
+        recipe = replace(SHIPPED_RECIPE, phases=phases, seed=self.seed, n_stop_tasks=n_stop_tasks)
+        return recipe if self.begin_with is None else recipe.without_first_weights()
 
 
 def train_prior(
@@ -108,18 +119,33 @@ def train_prior(
     Raises `AutometaError` for what the user can mend; checkpoints are kept then.
     """
     recipe = options.recipe
-    tables, watched = _read_tables(options, listen)
+    parent = None if options.begin_with is None else load_prior(options.begin_with)
+    tables, watched = _read_tables(options, parent, listen)
+    n_processes = usable_cores() - 1 if options.workers is None else options.workers
     trained = train_proposer(
         recipe,
         tables,
         watched,
+        begin_with=None if parent is None else parent.proposer,
         checkpoints=options.checkpoints,
-        device=options.device,
-        n_processes=usable_cores() - 1 if options.workers is None else options.workers,
+        hardware=Hardware(options.device, n_processes),
         listen=watch,
         listen_to_stop=partial(_tell_of_stop, listen),
     )
-    card = PriorCard(
+    card = _with_parent(_card(options, recipe, tables, watched, trained), parent)
+    prior = Prior(trained.proposer, card)
+    save_prior(prior, options.output)
+    return prior
+
+
+def _card(
+    options: PriorTrainOptions,
+    recipe: Recipe,
+    tables: Sequence[PriorTable],
+    watched: Sequence[PriorTable],
+    trained: TrainedProposer,
+) -> PriorCard:
+    return PriorCard(
         name=options.output.stem,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=current_commit(),
@@ -134,9 +160,22 @@ def train_prior(
         watched=tuple(sorted({table.family for table in watched})),
         scores={f"held-out loss after {name}": loss for name, loss in trained.held_out.items()},
     )
-    prior = Prior(trained.proposer, card)
-    save_prior(prior, options.output)
-    return prior
+
+
+def _with_parent(card: PriorCard, parent: Prior | None) -> PriorCard:
+    """The card with what the prior that training began with was trained on."""
+    if parent is None:
+        return card
+    before = parent.card
+    return replace(
+        card,
+        n_meta_steps=before.n_meta_steps + card.n_meta_steps,
+        n_tasks=before.n_tasks + card.n_tasks,
+        hours=round(before.hours + card.hours, 3),
+        tables=tuple(sorted({*before.tables, *card.tables})),
+        families=tuple(sorted({*before.families, *card.families})),
+        parent=f"{before.name} of {before.made_at}",
+    )
 
 
 def _tell_of_stop(listen: Listener, n_done: int, n_tasks: int) -> None:
@@ -144,9 +183,9 @@ def _tell_of_stop(listen: Listener, n_done: int, n_tasks: int) -> None:
 
 
 def _read_tables(
-    options: PriorTrainOptions, listen: Listener
+    options: PriorTrainOptions, parent: Prior | None, listen: Listener
 ) -> tuple[list[PriorTable], list[PriorTable]]:
-    """Tables to train on, and those of other families to watch."""
+    """Tables to train on, and those of other families, that no weight has seen, to watch."""
     if options.tables is None or options.manifest is None:
         return [], []
     listed = [
@@ -160,4 +199,8 @@ def _read_tables(
             f"none of the {len(listed)} tables in {options.manifest} can be trained on: give "
             "tables with a target and 14 rows or more"
         )
-    return training, watched
+    known = set() if parent is None else set(parent.card.families)
+    return (
+        [*training, *(table for table in watched if table.family in known)],
+        [table for table in watched if table.family not in known],
+    )

@@ -21,6 +21,7 @@ def card_listing(card: PriorCard) -> Listing:
             ("name", card.name),
             ("made", card.made_at),
             ("trained on", _trained_on(card)),
+            ("began with", card.parent or ""),
             ("meta-steps", f"{card.n_meta_steps:,}"),
             ("tasks", f"{card.n_tasks:,}"),
             ("hours", score_text(card.hours)),

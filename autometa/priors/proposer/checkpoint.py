@@ -26,7 +26,8 @@ class PriorCard:
 
     `families` are those of the real tables it was trained on, which no figure may be reported on;
     `watched` were held out, to see it learn and to choose designs. `scores` are measured figures
-    by name.
+    by name. `parent` names the prior that its training began with: tasks, hours, tables and
+    families are those of both.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PriorCard:
     families: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     scores: dict[str, float] = field(default_factory=dict)
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

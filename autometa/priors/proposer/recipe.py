@@ -20,7 +20,8 @@ class Phase:
 
     `lr` is of the weights, `settings_lr` of what rates and schedule come from, which a few numbers
     decide: at the weights' rate they hardly move. With `is_settings_only` these alone are learned,
-    and weights stay. Held-out tables are measured before and `n_measurements` times after.
+    and weights stay. Held-out tables are measured before and `n_measurements` times after. Only
+    with `has_trees` tasks have the recipe's columns of trees: they take long to draw.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Phase:
     settings_lr: float = 1e-2
     is_settings_only: bool = False
     n_measurements: int = 20
+    has_trees: bool = False
     size: TaskSize = field(default_factory=TaskSize)
 
     def __post_init__(self) -> None:
@@ -39,6 +41,11 @@ class Phase:
             raise OptionError(f"phase {self.name!r} learns settings: give inner steps from 1 on")
         if min(self.n_meta_steps, self.n_tasks, self.n_measurements) < 1:
             raise OptionError(f"phase {self.name!r} has a count below 1: give 1 or more of each")
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether any of its tasks has inner steps."""
+        return max(self.n_steps) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,7 @@ class Recipe:
     those have another column as their target. A share of the families, `settings_share`, is kept
     from the phases that learn weights: phases that learn settings alone see these, for on tables
     that weights were made for steps help less. At the end `n_stop_tasks` inner loops on them tell
-    when to stop. With `adds_trees` tables asked about later have columns of trees as well, which
-    tasks have not: to draw these would take several times as long.
+    when to stop. Tables asked about later have `cells`.
     """
 
     phases: tuple[Phase, ...]
@@ -61,7 +67,6 @@ class Recipe:
     settings_share: float = 0.2
     weight_decay: float = 1e-2
     n_stop_tasks: int = 300
-    adds_trees: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,9 +79,14 @@ class Recipe:
         """Itself as JSON."""
         return asdict(self)
 
+    def without_first_weights(self) -> Recipe:
+        """The phases with inner loops alone: what is left of it for weights that are there."""
+        return replace(self, phases=tuple(phase for phase in self.phases if phase.has_loops))
+
     def size_of(self, phase: Phase) -> TaskSize:
         """Of a phase's tasks, with this recipe's cells."""
-        return replace(phase.size, cells=self.cells)
+        has_trees = self.cells.has_trees and phase.has_trees
+        return replace(phase.size, cells=replace(self.cells, has_trees=has_trees))
 
     @property
     def n_meta_steps(self) -> int:
@@ -92,8 +102,8 @@ class Recipe:
 # tasks of one shape learn in two thirds of the time on a core, and a GPU is idle without
 _SIZE = TaskSize(n_alike=8)
 SHIPPED_RECIPE = Recipe(
-    cells=CellOptions(n_pairs=8),  # products of columns: without them interactions are lost
-    adds_trees=True,  # 0.97 times the loss of tables not trained on, before any step (docs/log.md)
+    # without products of columns interactions are lost; what trees buy: docs/log.md
+    cells=CellOptions(n_pairs=8, has_trees=True),
     phases=(
         Phase("weights", 30_000, size=_SIZE),
         # rates are hardly moved: ten steps alone would have them all small
@@ -104,6 +114,7 @@ SHIPPED_RECIPE = Recipe(
             lr=5e-4,
             settings_lr=5e-4,
             n_measurements=5,
+            has_trees=True,
             size=_SIZE,
         ),
         Phase(
@@ -113,6 +124,7 @@ SHIPPED_RECIPE = Recipe(
             is_settings_only=True,
             settings_lr=5e-3,
             n_measurements=2,
+            has_trees=True,
             # loops are for tables of a thousand rows too, and there longer steps are right
             size=replace(_SIZE, support=(150, 2048)),
         ),

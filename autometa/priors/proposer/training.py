@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def unwatched(phase: str, progress: MetaProgress) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Hardware:
+    """What trains: a device, and other processes that draw tasks ahead.
+
+    These are the same ones however many processes there are.
+    """
+
+    device: torch.device | str = "cpu"
+    n_processes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedProposer:
     """A proposer, and mean losses of held-out tasks at the end of each phase, by its name."""
 
@@ -51,25 +63,27 @@ def train_proposer(
     tables: Sequence[PriorTable],
     held_out: Sequence[PriorTable] = (),
     *,
+    begin_with: Proposer | None = None,
     checkpoints: Path | None = None,
-    device: torch.device | str = "cpu",
-    n_processes: int = 0,
+    hardware: Hardware | None = None,
     listen: PhaseListener = unwatched,
     listen_to_stop: Callable[[int, int], None] = lambda n_done, n_tasks: None,
 ) -> TrainedProposer:
     """Meta-train by a recipe on these tables and synthetic ones; without tables on the latter.
 
-    `held_out` are tables of other families, whose loss is watched. From files in `checkpoints`
-    that are there already it goes on. `n_processes` others draw tasks ahead, the same ones
-    however many they are. `listen_to_stop` hears how many inner loops have told when
-    to stop. Raises `MetaLearningError` for losses that are not finite, and for checkpoints of
-    another recipe or other tables.
+    `held_out` are tables of other families, whose loss is watched. It begins with the weights of
+    `begin_with`, or with ones drawn by the recipe's seed. From files in `checkpoints`
+    that are there already it goes on. `listen_to_stop` hears how many inner loops have told when
+    to stop. Raises `MetaLearningError` for losses that are not finite, for weights of another
+    shape, and for checkpoints of another recipe, other tables or other first weights.
     """
+    proposer = _first_proposer(recipe, begin_with)
     if checkpoints is not None:
-        _require_same_run(checkpoints, recipe, {"tables": tables, "held out": held_out})
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(recipe.seed)
-        proposer = Proposer(recipe.shape, cells=recipe.cells, seed=recipe.seed).to(device)
+        first = None if begin_with is None else _digest_of(proposer)
+        parts = {"tables": tables, "held out": held_out}
+        _require_same_run(checkpoints, recipe, parts, first)
+    hardware = hardware or Hardware()
+    proposer = proposer.to(hardware.device)
     sources = _Sources.of(tables, recipe)
     sources.check(held_out)
     losses: dict[str, float] = {}
@@ -78,7 +92,7 @@ def train_proposer(
         name = f"{place}-{phase.name.replace(' ', '-')}.safetensors"
         size = recipe.size_of(phase)
         seed = recipe.seed + place
-        with DrawnAhead(sources.of_phase(phase), seed, n_processes) as source:
+        with DrawnAhead(sources.of_phase(phase), seed, hardware.n_processes) as source:
             done = meta_train(
                 _prepare(proposer, phase),
                 source,
@@ -101,8 +115,6 @@ def train_proposer(
         if done.after:
             losses[phase.name] = done.after[max(done.after)]
     _learn_stop(proposer, sources, listen_to_stop)
-    has_trees = recipe.adds_trees or recipe.cells.has_trees
-    proposer.cells = replace(proposer.cells, has_trees=has_trees)
     return TrainedProposer(proposer.cpu(), losses, elapsed_s)
 
 
@@ -147,14 +159,43 @@ class _Sources:
         return MixedTasks(synthetic, real, self.recipe.real_share)
 
 
+def _first_proposer(recipe: Recipe, begin_with: Proposer | None) -> Proposer:
+    """With weights drawn by the recipe's seed, or those of another of its shape."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        proposer = Proposer(recipe.shape, cells=recipe.cells, seed=recipe.seed)
+    if begin_with is not None:
+        if begin_with.generator.shape != recipe.shape:
+            raise MetaLearningError(
+                f"the prior to begin with has the shape {begin_with.generator.shape.facts()}, and "
+                f"the recipe {recipe.shape.facts()}: begin with one of this version"
+            )
+        proposer.load_state_dict(begin_with.state_dict())
+    return proposer
+
+
+def _digest_of(proposer: Proposer) -> str:
+    """Of its weights."""
+    found = hashlib.sha256()
+    for name, one in sorted(proposer.state_dict().items()):
+        found.update(name.encode() + one.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
 def _require_same_run(
-    folder: Path, recipe: Recipe, tables: Mapping[str, Sequence[PriorTable]]
+    folder: Path,
+    recipe: Recipe,
+    tables: Mapping[str, Sequence[PriorTable]],
+    first: str | None,
 ) -> None:
-    """Raise `MetaLearningError` if the folder's state is of another recipe or other tables."""
+    """Raise `MetaLearningError` if the folder's state is of another run than this.
+
+    `first` stands for the weights it begins with, None for those that the seed draws.
+    """
     of_families = {
         what: [[table.name, table.family] for table in part] for what, part in tables.items()
     }
-    facts = {"recipe": recipe.facts(), **of_families}
+    facts = {"recipe": recipe.facts(), "begins with": first, **of_families}
     wanted = json.dumps(facts, sort_keys=True)
     path = folder / "run.json"
     if not path.exists():
@@ -162,8 +203,8 @@ def _require_same_run(
         path.write_text(wanted, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != wanted:
         raise MetaLearningError(
-            f"the checkpoints in {folder} are of another recipe, seed, length, other tables or "
-            "families: give another folder, or the same options to go on"
+            f"the checkpoints in {folder} are of another recipe, seed, length, other tables, "
+            "families or first weights: give another folder, or the same options to go on"
         )
 
 
@@ -197,7 +238,7 @@ def _learn_stop(proposer: Proposer, sources: _Sources, listen: Callable[[int, in
     """By whole inner loops, on tables that weights were not learned from."""
     recipe = sources.recipe
     n_tasks = recipe.n_stop_tasks
-    if n_tasks == 0 or max(max(phase.n_steps) for phase in recipe.phases) == 0:
+    if n_tasks == 0 or not any(phase.has_loops for phase in recipe.phases):
         return
     rng = np.random.default_rng((recipe.seed, 2))
     drawn = sources.of_stop().draw(n_tasks, rng)

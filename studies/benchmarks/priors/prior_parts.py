@@ -88,7 +88,7 @@ VARIANTS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "twice as wide": _shaped(width=128, units=256),
     "no category codes": _with_cells(max_codes=0),
     "no pairs": _with_cells(n_pairs=0),
-    "no trees": lambda recipe: replace(recipe, adds_trees=False),
+    "no trees": _with_cells(has_trees=False),
     "synthetic alone": _with_real(0.0),
     "real alone": _with_real(1.0),
     "a fifth of the families kept": lambda recipe: replace(recipe, settings_share=0.2),

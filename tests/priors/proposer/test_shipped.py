@@ -16,7 +16,7 @@ def test_it_is_of_the_shipped_recipe_but_for_its_length() -> None:
         one["n_stop_tasks"] = None
         one["phases"] = [phase | {"n_meta_steps": None} for phase in one["phases"]]
     assert trained == recipe
-    assert prior.proposer.cells.has_trees == recipe["adds_trees"]
+    assert prior.proposer.cells == SHIPPED_RECIPE.cells
     assert card.families
     assert not set(card.families) & set(card.watched)
 
