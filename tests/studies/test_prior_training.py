@@ -72,6 +72,29 @@ def test_the_card_says_what_the_prior_was_trained_on(
     assert prior.stat().st_size < 2**20
 
 
+def test_a_prior_goes_on_from_another_and_says_so(
+    folder: Path, prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On fewer tables: what the first has seen is never watched, and stands on the card."""
+    lines = (folder / "manifest.csv").read_text().splitlines()
+    before = shown(capsys, "--prior-file", str(prior))
+    fewer = [line for line in lines if not line.endswith(before["watched"][0])]
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join(fewer))
+    path = tmp_path / "next.safetensors"
+    words = ["--tables", str(folder), "--manifest", str(manifest), "--quiet", "--workers", "0"]
+    begin = ["--begin-with", str(prior), "--scale", "0.0001"]
+    run(["prior", "train", "-o", str(path), *words, *begin])
+    card = shown(capsys, "--prior-file", str(path))
+    assert card["parent"] == f"own of {before['made_at']}"
+    assert card["families"] == before["families"]
+    assert card["watched"] == []
+    assert [phase["name"] for phase in card["training"]["phases"]] == ["short loops", "long loops"]
+    assert card["n_meta_steps"] == before["n_meta_steps"] + 2
+    run(["prior", "show", "--prior-file", str(path)])
+    assert "began with" in capsys.readouterr().out
+
+
 def test_a_proposal_is_shown_in_words(
     prior: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ Axes: N rows, S classes seen in training.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from importlib import import_module
 from pathlib import Path
@@ -106,6 +107,9 @@ class LightGBMLearner(Learner):
             return constant
         try:
             text = (folder / _BOOSTER).read_text(encoding="utf-8")
+            # LightGBM ends the process, or runs on for ever, over a text that is cut or altered
+            if bundle.facts.get("digest", digest := _digest(text)) != digest:
+                raise ModelError(f"the booster in {folder} is damaged: save the model anew")
             model = LightGBMModel(text, Outputs.of(bundle), bundle.fact("n_steps", int))
         except (OSError, UnicodeDecodeError, _library().basic.LightGBMError) as error:
             raise ModelError(f"cannot read the booster in {folder}: {error}") from error
@@ -137,8 +141,16 @@ class LightGBMModel(Model):
     def save(self, folder: Path) -> None:
         """Write LightGBM's text and the facts around it."""
         (folder / _BOOSTER).write_text(self._text, encoding="utf-8")
-        facts = {"outputs": self._outputs.facts(), "n_steps": self.n_steps}
+        facts = {
+            "outputs": self._outputs.facts(),
+            "n_steps": self.n_steps,
+            "digest": _digest(self._text),
+        }
         write_bundle(folder, Bundle({}, facts))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _RoundWatch:

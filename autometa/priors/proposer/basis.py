@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from autometa.priors.proposer.cells import MISSING
+from autometa.priors.proposer.places import MISSING
 
 _N_HATS = 8
 N_BASIS = _N_HATS + 2

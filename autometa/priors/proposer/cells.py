@@ -19,16 +19,20 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.errors import ModelError
 from autometa.priors.proposer.boosted import BoostedColumns, fit_boosted
 from autometa.priors.proposer.folds import content_hashes, fold_by_content
 from autometa.priors.proposer.pairs import choose_pairs, products
+from autometa.priors.proposer.places import (
+    N_KNOTS,
+    of_indicator,
+    of_number,
+    of_numbers,
+    quantiles,
+    quantiles_of,
+)
 from autometa.tables._base import Features
 
-MISSING, PADDING = -2.0, -9.0
-"""The u of a cell that is missing, and of a column that is not there."""
-
-_N_KNOTS = 65
-_CLIP = 3.0  # RealMLP: smooth clipping to (-3, 3)
 _MIN_LEVEL_ROWS = 3
 _SMOOTHING = 5.0  # rows of the mean target that each level's mean begins with
 _N_FOLDS = 5
@@ -77,7 +81,7 @@ class CellEncoder:
     pairs: Integers
     pair_knots: Floats
     trees: BoostedColumns | None = None
-    tree_knots: Floats = field(default_factory=lambda: np.zeros((0, _N_KNOTS)))
+    tree_knots: Floats = field(default_factory=lambda: np.zeros((0, N_KNOTS)))
 
     @property
     def n_columns(self) -> int:
@@ -105,7 +109,7 @@ class CellEncoder:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> CellEncoder:
-        """What `to_arrays` gave."""
+        """What `to_arrays` gave. Raises `ModelError` for trees that it did not give."""
         # models of before there were trees have no knots of theirs
         fields = {name: arrays[name] for name in _ARRAYS if name in arrays or name != _TREE_KNOTS}
         codes = {
@@ -119,7 +123,17 @@ class CellEncoder:
             if name.startswith("trees.")
         }
         trees = BoostedColumns.from_arrays(of_trees) if of_trees else None
-        return cls(codes=codes, trees=trees, **fields)  # type: ignore[arg-type]  # as saved
+        found = cls(codes=codes, trees=trees, **fields)  # type: ignore[arg-type]  # as saved
+        found._require_fitting_trees()
+        return found
+
+    def _require_fitting_trees(self) -> None:
+        """Raise `ModelError` if trees see cell columns that are not there, or tell others."""
+        n_seen = self.n_columns - len(self.tree_knots)
+        columns = () if self.trees is None else self.trees.columns
+        n_told = 0 if self.trees is None else self.trees.n_told
+        if n_told != len(self.tree_knots) or any(column >= n_seen for column in columns):
+            raise ModelError("a network's trees are of other cells than it has: save it anew")
 
     def _without_targets(self) -> Integers:
         """Cell columns, pairs among them, that are made of no mean target."""
@@ -143,7 +157,7 @@ class CellEncoder:
             self.knots[kept],
             {column: table for column, table in self.codes.items() if column in used},
             np.zeros((0, 2), np.int64),
-            np.zeros((0, _N_KNOTS)),
+            np.zeros((0, N_KNOTS)),
         )
 
     def _assemble(self, features: Features, own: Mapping[int, Floats]) -> NDArray[np.float32]:
@@ -155,10 +169,10 @@ class CellEncoder:
         first = self.n_columns - len(self.pairs) - len(self.tree_knots)
         of_pairs = products(cells[..., 0], self.pairs)
         for place, knots in enumerate(self.pair_knots):
-            cells[:, first + place] = _of_number(of_pairs[:, place], knots)
+            cells[:, first + place] = of_number(of_pairs[:, place], knots)
         if self.trees is not None:
             first += len(self.pairs)
-            cells[:, first:] = _of_numbers(
+            cells[:, first:] = of_numbers(
                 self.trees.transform(cells[:, :first, 1]), self.tree_knots
             )
         return cells
@@ -173,11 +187,11 @@ class CellEncoder:
             strict=True,
         ):
             if kind == _NUMBER:
-                yield _of_number(features.numbers[:, column], knots)
+                yield of_number(features.numbers[:, column], knots)
             elif kind == _INDICATOR:
-                yield _of_indicator(features.codes[:, column] == place)
+                yield of_indicator(features.codes[:, column] == place)
             else:
-                yield _of_number(own[column][:, place], knots)
+                yield of_number(own[column][:, place], knots)
 
 
 _TREE_KNOTS = "tree_knots"
@@ -201,15 +215,15 @@ def fit_cells(
     pairs = choose_pairs(cells[..., 0], targets, features, options.n_pairs)
     if len(pairs):
         of_pairs = products(cells[..., 0], pairs)
-        knots = _quantiles_of(of_pairs)
+        knots = quantiles_of(of_pairs)
         encoder = replace(encoder, pairs=pairs, pair_knots=knots)
-        cells = np.concatenate([cells, _of_numbers(of_pairs, knots)], 1)
+        cells = np.concatenate([cells, of_numbers(of_pairs, knots)], 1)
     if options.has_trees and len(cells) > 1:
         hashes = content_hashes(features)
         trees, told = fit_boosted(cells[..., 1], targets, hashes, encoder._without_targets())
-        knots = _quantiles_of(told)
+        knots = quantiles_of(told)
         encoder = replace(encoder, trees=trees, tree_knots=knots)
-        cells = np.concatenate([cells, _of_numbers(told, knots)], 1)
+        cells = np.concatenate([cells, of_numbers(told, knots)], 1)
     return encoder, cells
 
 
@@ -218,7 +232,7 @@ def _fit_columns(
 ) -> tuple[CellEncoder, dict[int, Floats]]:
     """The encoder of single columns, and the training rows' codes (N, R) of coded columns."""
     found: list[tuple[int, int, int, Floats]] = [
-        (_NUMBER, column, 0, _quantiles(features.numbers[:, column]))
+        (_NUMBER, column, 0, quantiles(features.numbers[:, column]))
         for column in range(features.numbers.shape[1])
         if _tells(features.numbers[:, column])
     ]
@@ -230,14 +244,14 @@ def _fit_columns(
         # of two levels that share all rows the second says what the first does
         is_whole = np.isin(features.codes[:, column], levels[:2]).all()
         shown = levels[1:] if is_whole else levels
-        none = np.zeros(_N_KNOTS)
+        none = np.zeros(N_KNOTS)
         found += [(_INDICATOR, column, one, none) for one in shown[: options.max_indicators]]
     many = [
         column for column, levels in enumerate(frequent) if len(levels) > options.max_indicators
     ]
     tables, own = _fit_codes(features, targets, many, options.max_codes)
     found += [
-        (_CODE, column, place, _quantiles(values))
+        (_CODE, column, place, quantiles(values))
         for column, codes in own.items()
         for place, values in enumerate(codes.T)
     ]
@@ -246,10 +260,10 @@ def _fit_columns(
         np.array(kinds, np.int64),
         np.array(columns, np.int64),
         np.array(places, np.int64),
-        np.array(knots, np.float64).reshape(-1, _N_KNOTS),
+        np.array(knots, np.float64).reshape(-1, N_KNOTS),
         tables,
         np.zeros((0, 2), np.int64),
-        np.zeros((0, _N_KNOTS)),
+        np.zeros((0, N_KNOTS)),
     )
     return encoder, own
 
@@ -320,51 +334,6 @@ def _tells(values: NDArray[np.floating]) -> bool:
     if not is_there.any():
         return False
     return not is_there.all() or bool(values.min() < values.max())
-
-
-def _quantiles(values: NDArray[np.floating]) -> Floats:
-    """(Q,) of the values that are there."""
-    there = values[~np.isnan(values)].astype(np.float64)
-    knots: Floats = np.quantile(there, np.linspace(0.0, 1.0, _N_KNOTS))
-    return knots
-
-
-def _quantiles_of(values: NDArray[np.floating]) -> Floats:
-    """(C, Q) of (N, C) numbers."""
-    return np.array([_quantiles(one) for one in values.T]).reshape(-1, _N_KNOTS)
-
-
-def _of_numbers(values: NDArray[np.floating], knots: Floats) -> NDArray[np.float32]:
-    """(N, C, 2) z and u of (N, C) numbers, by their quantiles (C, Q)."""
-    columns = [_of_number(one, known) for one, known in zip(values.T, knots, strict=True)]
-    return np.stack(columns, 1).astype(np.float32)
-
-
-def _of_number(values: NDArray[np.floating], knots: Floats) -> Floats:
-    """(N, 2) z and u of (N,) numbers, by the quantiles (Q,) of the training rows'."""
-    is_missing = np.isnan(values)
-    low, center, high = knots[[_N_KNOTS // 4, _N_KNOTS // 2, 3 * _N_KNOTS // 4]]
-    there: Floats = np.where(is_missing, center, values).astype(np.float64)
-    width = high - low if high > low else 0.5 * (knots[-1] - knots[0])
-    z = (there - center) / (width if width > 0.0 else 1.0)
-    z = z / np.hypot(1.0, z / _CLIP)  # hypot does not overflow where a square would
-    return np.stack([z, np.where(is_missing, MISSING, _positions(there, knots))], -1)
-
-
-def _positions(values: Floats, knots: Floats) -> Floats:
-    """(N,) where values lie among quantiles, from 0 to 1; the middle of those equal to them."""
-    left, right = np.searchsorted(knots, values, "left"), np.searchsorted(knots, values, "right")
-    before = np.clip(left - 1, 0, len(knots) - 2)
-    gaps = knots[before + 1] - knots[before]
-    between = before + (values - knots[before]) / np.where(gaps > 0.0, gaps, 1.0)
-    places = np.where(left < right, (left + right - 1) / 2, between)
-    return np.clip(places / (len(knots) - 1), 0.0, 1.0)
-
-
-def _of_indicator(is_level: NDArray[np.bool_]) -> Floats:
-    """(N, 2) z and u of (N,) yes or no."""
-    u = is_level.astype(np.float64)
-    return np.stack([2.0 * u - 1.0, u], -1)
 
 
 def _strength(u: Floats, targets: Floats) -> float:

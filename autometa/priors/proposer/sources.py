@@ -13,7 +13,7 @@ import torch
 
 from autometa.errors import MetaLearningError
 from autometa.metalearning._tasks import Examples, Task, TaskBatch, TaskSource, stack_tasks
-from autometa.priors.proposer.cells import PADDING
+from autometa.priors.proposer.places import PADDING
 from autometa.priors.proposer.retargeting import retarget
 from autometa.priors.proposer.tasks import PriorTable, TaskSize, draw_task
 from autometa.priors.synthetic import TableOptions, draw_table

@@ -7,9 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from autometa.errors import ModelError
 from autometa.priors.proposer.basis import expand
-from autometa.priors.proposer.cells import MISSING, CellEncoder, CellOptions, fit_cells
+from autometa.priors.proposer.cells import CellEncoder, CellOptions, fit_cells
 from autometa.priors.proposer.folds import fold_by_content
+from autometa.priors.proposer.places import MISSING
 from autometa.tables._base import Features, Sample
 from tests.priors.proposer.proposer_tables import mixed_table, permuted
 
@@ -300,3 +302,38 @@ def test_models_of_before_there_were_trees_are_read() -> None:
     np.testing.assert_array_equal(
         again.transform(sample.features), encoder.transform(sample.features)
     )
+
+
+def test_through_codes_of_many_levels_no_target_reaches_its_own_tree_column() -> None:
+    """Codes are of other folds than trees are: trees that saw them would tell a row its target.
+
+    Noise with as many levels as rows: a column of trees that tells of the target here cheats.
+    """
+    rng = np.random.default_rng(0)
+    n_rows, n_levels = 600, 60
+    codes = np.stack([rng.integers(1, n_levels + 1, n_rows) for _ in range(6)], 1).astype(np.int32)
+    features = Features(
+        np.empty((n_rows, 0), np.float32), codes, (n_levels,) * 6, (), tuple("abcdef")
+    )
+    target = rng.normal(size=(n_rows, 1))
+    target -= target.mean(0)
+    encoder, cells = fit_cells(features, target, CellOptions(has_trees=True))
+    assert encoder.trees is not None
+    assert abs(np.corrcoef(cells[:, -1, 1], target[:, 0])[0, 1]) < 0.15
+    other = target.copy()
+    other[7] += 5.0
+    _, changed = fit_cells(features, other, CellOptions(has_trees=True))
+    moved = np.abs(changed[:, -1, 0] - cells[:, -1, 0])
+    assert moved[7] <= np.quantile(moved, 0.9)
+
+
+def test_trees_of_other_cells_are_refused() -> None:
+    sample = mixed_table()
+    encoder, _ = fit_cells(sample.features, codes_of(sample), CellOptions(has_trees=True))
+    arrays = encoder.to_arrays()
+    for name, other in (
+        ("tree_knots", np.concatenate([arrays["tree_knots"]] * 2)),
+        ("trees.columns", arrays["trees.columns"] + encoder.n_columns),
+    ):
+        with pytest.raises(ModelError, match="of other cells"):
+            CellEncoder.from_arrays({**arrays, name: other})

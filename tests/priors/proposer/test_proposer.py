@@ -16,10 +16,10 @@ from autometa.metalearning._tasks import Examples, Task, TaskBatch, stack_tasks
 from autometa.metalearning.evaluation import query_losses
 from autometa.metalearning.saving import load_learner, save_learner
 from autometa.metalearning.training import MetaTraining, meta_train
-from autometa.priors.proposer.cells import PADDING
 from autometa.priors.proposer.generator import Generated, GeneratorShape, WeightGenerator
 from autometa.priors.proposer.head import prior_loss
 from autometa.priors.proposer.network import ColumnNetwork, apply_network
+from autometa.priors.proposer.places import PADDING
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.settings import HIGHEST_RATE, LOWEST_RATE
 from autometa.priors.proposer.sources import SyntheticTasks

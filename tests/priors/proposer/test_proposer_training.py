@@ -236,3 +236,33 @@ def test_nothing_to_draw_from_is_refused() -> None:
 def test_the_shipped_recipe_learns_weights_then_loops() -> None:
     assert [max(phase.n_steps) for phase in SHIPPED_RECIPE.phases] == [0, 10, 100]
     assert SHIPPED_RECIPE.n_tasks == sum(p.n_tasks * p.n_meta_steps for p in SHIPPED_RECIPE.phases)
+
+
+def test_training_goes_on_from_another_priors_weights(tmp_path: Path) -> None:
+    first = train_proposer(replace(RECIPE, phases=RECIPE.phases[:1], n_stop_tasks=0), TABLES)
+    weights = {name: one.clone() for name, one in first.proposer.state_dict().items()}
+    rates = replace(RECIPE, phases=RECIPE.phases[2:], n_stop_tasks=0)
+    done = train_proposer(rates, TABLES, begin_with=first.proposer, checkpoints=tmp_path)
+    for name, one in done.proposer.generator.named_parameters():
+        is_same = torch.equal(one, weights[f"generator.{name}"])
+        assert is_same is not name.startswith("settings"), name
+    for name, one in first.proposer.state_dict().items():
+        assert torch.equal(one, weights[name]), "the prior that it began with has changed"
+    with pytest.raises(MetaLearningError, match="first weights"):
+        train_proposer(rates, TABLES, checkpoints=tmp_path)
+    other = Proposer(GeneratorShape(width=16, units=8))
+    with pytest.raises(MetaLearningError, match="shape"):
+        train_proposer(rates, TABLES, begin_with=other)
+
+
+def test_only_phases_that_say_so_have_columns_of_trees() -> None:
+    cells = replace(RECIPE.cells, has_trees=True)
+    phases = (RECIPE.phases[0], replace(RECIPE.phases[1], has_trees=True))
+    recipe = replace(RECIPE, cells=cells, phases=phases, n_stop_tasks=0)
+    plain, boosted = (RealTasks(TABLES[1:2], recipe.size_of(phase)) for phase in phases)
+    n_columns = [
+        source.draw(1, np.random.default_rng(0))[0].support.inputs.shape[2]
+        for source in (plain, boosted)
+    ]
+    assert n_columns[1] == n_columns[0] + 1
+    assert train_proposer(recipe, TABLES).proposer.cells == cells
