@@ -27,7 +27,7 @@ from autometa.studies.results import MemberSummary, TuneResult
 from autometa.studies.setting import Baseline, Setting
 
 # seconds that the columns' importance may take without a time budget
-_IMPORTANCE_S, _INSTANT_IMPORTANCE_S = 10.0, 0.5
+_IMPORTANCE_S, _INSTANT_IMPORTANCE_S = 10.0, 0.25
 # the importance ends this long before the budget does, for the model still has to be written
 _WRITING_S = 0.4
 # the judge is waited for this long after the budget, for the sake of the test score

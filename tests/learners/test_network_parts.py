@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +216,13 @@ def test_scales_of_values_come_back() -> None:
     outputs = torch.tensor([[-50.0], [0.0], [50.0]])
     # a mean of one count among the four rows, the mean of all, and the most
     assert counts.to_values(outputs).tolist() == [0.75, 3.0, 9.0]
+
+
+def test_training_does_not_load_the_compiler() -> None:
+    """Loading `torch._dynamo` takes a second of each worker's time, and no training needs it."""
+    program = (
+        "import sys; from tests.learners.test_pace import fit; fit('network', 30.0, {}); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0

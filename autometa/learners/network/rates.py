@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 _BETAS = (0.9, 0.95)  # RealMLP-TD
+_EPSILON = 1e-8
 _SCALE_FACTOR = 6.0  # RealMLP-TD scale_lr_factor
 _SLOW_FACTOR = 0.1  # RealMLP-TD: biases, activations and periodic embeddings
 
@@ -54,11 +56,43 @@ def standard_rates(module: nn.Module, factors: Mapping[str, float]) -> dict[str,
     return rates
 
 
+class _Group:
+    """Adam's state of neighbouring values that move at one rate, and gradients beside them."""
+
+    def __init__(self, rate: Rate, values: Tensor, gradients: Tensor) -> None:
+        self._rate = rate
+        self._values, self._gradients = values, gradients
+        self._means, self._squares = torch.zeros_like(values), torch.zeros_like(values)
+        self._n_steps = torch.zeros(())
+
+    def step(self, lr: float, weight_decay: float) -> None:
+        """Move against the gradients."""
+        factor = self._rate.factor
+        adamw(
+            [self._values],
+            [self._gradients],
+            [self._means],
+            [self._squares],
+            [],
+            [self._n_steps],
+            fused=True,
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=lr * factor,
+            # AdamW multiplies the decay by the group's own rate
+            weight_decay=weight_decay * self._rate.decay / factor if factor else 0.0,
+            eps=_EPSILON,
+            maximize=False,
+        )
+
+
 class Optimiser:
     """Adam with decoupled decay over all tensors of a module, kept in one flat tensor.
 
     One flat tensor makes snapshots, averages and checks single operations; tensors of equal rate
-    lie side by side, so that each rate needs one fused update.
+    lie side by side, so that each rate needs one fused update. By torch's function, not its class:
+    that loads the compiler, a second of each worker's time.
     """
 
     def __init__(self, module: nn.Module, rates: Mapping[str, Rate]) -> None:
@@ -67,12 +101,11 @@ class Optimiser:
         self.values = torch.cat([tensors[name].detach().reshape(-1) for name in names])
         self._gradients = torch.zeros_like(self.values)
         bounds = self._bind([tensors[name] for name in names])
-        self._rates = list(dict.fromkeys(rates[name] for name in names))
-        groups: list[dict[str, list[nn.Parameter]]] = []
-        for rate in self._rates:
+        self._groups: list[_Group] = []
+        for rate in dict.fromkeys(rates[name] for name in names):
             members = [i for i, name in enumerate(names) if rates[name] == rate]
-            groups.append({"params": [self._slice(bounds[members[0]], bounds[members[-1] + 1])]})
-        self._adam = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, weight_decay=0.0, fused=True)
+            part = slice(bounds[members[0]], bounds[members[-1] + 1])
+            self._groups.append(_Group(rate, self.values[part], self._gradients[part]))
 
     def _bind(self, parameters: list[nn.Parameter]) -> list[int]:
         """Make every parameter and its gradient a view of the flat tensors; return the bounds."""
@@ -84,20 +117,12 @@ class Optimiser:
             bounds.append(end)
         return bounds
 
-    def _slice(self, start: int, end: int) -> nn.Parameter:
-        part = nn.Parameter(self.values[start:end])
-        part.grad = self._gradients[start:end]
-        return part
-
     def step(self, loss: Tensor, lr: float, weight_decay: float) -> None:
         """Move against the gradient of `loss`."""
         self._gradients.zero_()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
-            group["lr"] = lr * rate.factor
-            # AdamW multiplies the decay by the group's own rate
-            group["weight_decay"] = weight_decay * rate.decay / rate.factor if rate.factor else 0.0
-        self._adam.step()
+        for group in self._groups:
+            group.step(lr, weight_decay)
 
     def restore(self, values: Tensor) -> None:
         """Set every tensor from a copy of `values`."""
