@@ -20,9 +20,10 @@ from autometa.priors.proposer.targets import mean_of
 N_DESCRIPTORS = 3 * N_BASIS + 9
 """E."""
 
+LOG_ROWS, LOG_COLUMNS, LOG_CODES = 5.5, 2.5, 0.7
+"""Centres of the ranges met in training, which sizes are told less, so that they are small."""
+
 _PRIOR_ROWS = 3.0  # of target mean 0, that each piece begins with
-# centres of the ranges met in training, so that the numbers are small
-_LOG_ROWS, _LOG_COLUMNS, _LOG_CODES = 5.5, 2.5, 0.7
 _FARTHEST = 4.0
 
 
@@ -46,9 +47,9 @@ def describe_columns(
     skew = mean_of(basis[..., 0].pow(3), weights).clamp(-_FARTHEST, _FARTHEST)
     n_real = [one.sum().to(mass.dtype).clamp_min(1.0) for one in (is_column, is_code)]
     sizes = [
-        torch.full_like(n_real[0], math.log(n_rows) - _LOG_ROWS),
-        n_real[0].log() - _LOG_COLUMNS,
-        n_real[1].log() - _LOG_CODES,
+        torch.full_like(n_real[0], math.log(n_rows) - LOG_ROWS),
+        n_real[0].log() - LOG_COLUMNS,
+        n_real[1].log() - LOG_CODES,
     ]
     cubes = mean_of(codes.pow(3), weights).clamp(-_FARTHEST, _FARTHEST) / 2
     target = torch.stack([mean_of(codes.abs(), weights), cubes], -1)

@@ -140,7 +140,7 @@ class Proposer(MetaLearner):
 
         return torch.as_tensor(self.runner.map(outputs, batch)).transpose(0, 1)
 
-    def told(self, batch: TaskBatch) -> Tensor:
+    def describe(self, batch: TaskBatch) -> Tensor:
         """(T, V) embeddings and traits of the tasks' tables, which settings come from."""
         batch = batch.to(self.device)
         return torch.as_tensor(self.runner.map(lambda part: self._generate(part).told, batch))

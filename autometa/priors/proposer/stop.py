@@ -34,7 +34,7 @@ def learn_stop(
     for batch in batches:
         with torch.no_grad():
             losses.append(query_losses(proposer, [batch], STEPS).scores)
-            told.append(proposer.told(batch).cpu())
+            told.append(proposer.describe(batch).cpu())
         n_done += len(batch)
         listen(n_done)
     found = torch.cat(losses, 1).nan_to_num(nan=torch.inf)

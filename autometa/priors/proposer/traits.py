@@ -14,14 +14,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from autometa.priors.proposer.descriptors import LOG_CODES, LOG_COLUMNS, LOG_ROWS
 from autometa.priors.proposer.targets import mean_of
 
 N_TRAITS = 6
 """F."""
 
-# centres of what is met in training, so that the numbers are small, and the most of it: what
-# settings come from is linear in these, and beyond them nobody has learned anything
-_LOG_ROWS, _LOG_COLUMNS, _LOG_CODES = 5.5, 2.5, 0.7
+# what settings come from is linear in these, and beyond them nobody has learned anything
 _MOST_ROWS, _MOST_COLUMNS = 2048, 88
 _LOG_ERROR = -1.0
 _LEAST_SHARE = 1e-4
@@ -52,9 +51,9 @@ def traits_of(fit: HeadFit, is_column: Tensor, is_code: Tensor, *, has_classes: 
         )
         return torch.stack(
             [
-                torch.full_like(own, math.log(min(len(fit.codes), _MOST_ROWS)) - _LOG_ROWS),
-                n_columns - _LOG_COLUMNS,
-                n_codes - _LOG_CODES,
+                torch.full_like(own, math.log(min(len(fit.codes), _MOST_ROWS)) - LOG_ROWS),
+                n_columns - LOG_COLUMNS,
+                n_codes - LOG_CODES,
                 torch.full_like(own, float(has_classes)),
                 own - _LOG_ERROR,
                 left_out - _LOG_ERROR,

@@ -168,7 +168,7 @@ def test_the_stop_is_where_losses_were_lowest() -> None:
     torch.testing.assert_close(losses, scores.mean(1))
     best = torch.tensor(STEPS)[scores.argmin(0)].double().clamp(1.01).log()
     with torch.no_grad():
-        told = torch.cat([proposer.told(one) for one in batches])
+        told = torch.cat([proposer.describe(one) for one in batches])
         found = proposer.generator.settings.by_table(told)[:, -1]
         raw = found + proposer.generator.settings.usual[-1]
     # a ridge regression keeps the mean, here of unbounded numbers
