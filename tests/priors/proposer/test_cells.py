@@ -331,9 +331,10 @@ def test_trees_of_other_cells_are_refused() -> None:
     sample = mixed_table()
     encoder, _ = fit_cells(sample.features, codes_of(sample), CellOptions(has_trees=True))
     arrays = encoder.to_arrays()
+    shifted_columns = arrays["trees.columns"].astype(np.int64) + encoder.n_columns
     for name, other in (
         ("tree_knots", np.concatenate([arrays["tree_knots"]] * 2)),
-        ("trees.columns", arrays["trees.columns"] + encoder.n_columns),
+        ("trees.columns", shifted_columns),
     ):
         with pytest.raises(ModelError, match="of other cells"):
             CellEncoder.from_arrays({**arrays, name: other})
