@@ -218,9 +218,9 @@ def fit_cells(
         knots = quantiles_of(of_pairs)
         encoder = replace(encoder, pairs=pairs, pair_knots=knots)
         cells = np.concatenate([cells, of_numbers(of_pairs, knots)], 1)
-    if options.has_trees and len(cells) > 1:
-        hashes = content_hashes(features)
-        trees, told = fit_boosted(cells[..., 1], targets, hashes, encoder._without_targets())
+    shown = encoder._without_targets()
+    if options.has_trees and len(cells) > 1 and len(shown):
+        trees, told = fit_boosted(cells[..., 1], targets, content_hashes(features), shown)
         knots = quantiles_of(told)
         encoder = replace(encoder, trees=trees, tree_knots=knots)
         cells = np.concatenate([cells, of_numbers(told, knots)], 1)

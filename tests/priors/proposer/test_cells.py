@@ -327,6 +327,53 @@ def test_through_codes_of_many_levels_no_target_reaches_its_own_tree_column() ->
     assert moved[7] <= np.quantile(moved, 0.9)
 
 
+def test_where_every_column_kept_knows_targets_there_are_no_trees() -> None:
+    """Of many categories codes tell most by themselves, and take the place of all else."""
+    rng = np.random.default_rng(0)
+    n_rows, n_levels, n_columns = 600, 20, 150
+    classes = np.arange(n_rows) % 6
+    # each level goes with a class, and no level is more frequent than another
+    noisy = np.where(rng.random((n_columns, n_rows)) < 0.5, classes, rng.integers(6, size=n_rows))
+    ranks = (noisy + rng.random(noisy.shape)).argsort(1).argsort(1)
+    codes = (ranks.T * n_levels // n_rows + 1).astype(np.int32)
+    names = tuple(map(str, range(n_columns)))
+    features = Features(
+        np.empty((n_rows, 0), np.float32), codes, (n_levels,) * n_columns, (), names
+    )
+    targets = np.eye(6)[classes] - 1 / 6
+    encoder, cells = fit_cells(features, targets, CellOptions(has_trees=True))
+    assert encoder.trees is None
+    assert cells.shape == encoder.transform(features).shape == (n_rows, 512, 2)
+
+
+def test_products_of_codes_are_not_shown_to_trees() -> None:
+    """They know targets as the codes do that they are made of."""
+    rng = np.random.default_rng(1)
+    n_rows, n_levels = 600, 20
+    codes = rng.integers(1, n_levels + 1, (n_rows, 2)).astype(np.int32)
+    number = rng.normal(size=(n_rows, 1)).astype(np.float32)
+    effects = rng.normal(size=(2, n_levels + 1))
+    first, second = effects[0][codes[:, 0]], effects[1][codes[:, 1]]
+    target = (first * number[:, 0] + first + second)[:, None]
+    features = Features(number, codes, (n_levels,) * 2, ("n",), ("a", "b"))
+    encoder, _ = fit_cells(
+        features, (target - target.mean()) / target.std(), CellOptions(n_pairs=8, has_trees=True)
+    )
+    assert encoder.trees is not None
+    kinds, places = encoder.kinds.tolist(), encoder.places.tolist()
+    knowing = {
+        at
+        for at, (kind, place) in enumerate(zip(kinds, places, strict=True))
+        if kind == 2 and place == 0
+    }
+    pairs = encoder.pairs.tolist()
+    knowing |= {len(kinds) + at for at, pair in enumerate(pairs) if knowing & set(pair)}
+    assert any(at >= len(kinds) for at in knowing), "no product has a code"
+    assert not knowing & set(encoder.trees.columns.tolist())
+    others = set(range(len(kinds) + len(pairs))) - knowing
+    assert others == set(encoder.trees.columns.tolist())
+
+
 def test_trees_of_other_cells_are_refused() -> None:
     sample = mixed_table()
     encoder, _ = fit_cells(sample.features, codes_of(sample), CellOptions(has_trees=True))
