@@ -4,7 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -261,9 +261,12 @@ def test_a_rate_factor_of_zero_freezes_its_tensor(tmp_path: Path) -> None:
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(start: NetworkStart, message: str) -> None:
-    """Wrong shapes, names and values of a proposal end in a message, not in a wrong model."""
+    """Wrong shapes, names and values of a proposal end in a message that tells their origin."""
     with pytest.raises(LearnerError, match=message):
         fit_predict(BINARY, FitContext(BINARY, start=FixedStart(lambda _: start)))
+    named = replace(start, origin="prior of mine")
+    with pytest.raises(LearnerError, match="'prior of mine'"):
+        fit_predict(BINARY, FitContext(BINARY, start=FixedStart(lambda _: named)))
 
 
 def test_time_up_at_once_still_gives_a_model() -> None:

@@ -188,7 +188,9 @@ class WeightGenerator(nn.Module):
         choice = (choice + _FIRST_CHOICE).exp()
         head = solve_head(units, codes.head, codes.weights, penalty, choice)
         weight, bias = head.weight, head.bias
-        fit = HeadFit(codes.head, units @ weight + bias, head.left_out, codes.weights)
+        with torch.no_grad():  # for traits, which are not differentiated
+            fitted = units @ weight + bias
+        fit = HeadFit(codes.head, fitted, head.left_out, codes.weights)
         if target.is_floating_point():
             weight, bias = weight * codes.scale, bias * codes.scale + codes.center
         else:

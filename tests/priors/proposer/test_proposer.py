@@ -21,7 +21,7 @@ from autometa.priors.proposer.head import prior_loss
 from autometa.priors.proposer.network import ColumnNetwork, apply_network
 from autometa.priors.proposer.places import PADDING
 from autometa.priors.proposer.proposer import Proposer
-from autometa.priors.proposer.settings import HIGHEST_RATE, LOWEST_RATE
+from autometa.priors.proposer.settings import HIGHEST_RATE, LOWEST_RATE, InnerSettings
 from autometa.priors.proposer.sources import SyntheticTasks
 from autometa.priors.proposer.tasks import TaskSize, make_task
 from autometa.priors.synthetic import TableOptions
@@ -59,12 +59,18 @@ def propose(cells: Tensor, target: Tensor, n_classes: int) -> Generated:
     return found
 
 
-def outputs(support: tuple[Tensor, Tensor], query: Tensor, n_classes: int) -> Tensor:
-    return apply_network(query.double(), propose(*support, n_classes).tensors)
+Proposed = tuple[Tensor, InnerSettings]
+"""Outputs (N, K) of some rows, and how to train."""
+
+
+def outputs(support: tuple[Tensor, Tensor], query: Tensor, n_classes: int) -> Proposed:
+    found = propose(*support, n_classes)
+    return apply_network(query.double(), found.tensors), found.settings
 
 
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_the_order_of_rows_changes_nothing(n_classes: int) -> None:
+    """Neither the network nor the settings of its inner loop."""
     (cells, target), (query, _) = task(n_classes).support, task(n_classes).query
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(cells)))
     before = outputs((cells, target), query, n_classes)
@@ -73,6 +79,7 @@ def test_the_order_of_rows_changes_nothing(n_classes: int) -> None:
 
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_the_order_of_columns_changes_nothing(n_classes: int) -> None:
+    """Neither the network nor the settings of its inner loop."""
     (cells, target), (query, _) = task(n_classes).support, task(n_classes).query
     order = torch.from_numpy(np.random.default_rng(0).permutation(cells.shape[1]))
     before = outputs((cells, target), query, n_classes)
@@ -83,23 +90,28 @@ def test_the_order_of_columns_changes_nothing(n_classes: int) -> None:
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_order_of_classes_changes_the_order_of_outputs_alone(n_classes: int) -> None:
+    """Settings of the inner loop stay as they are."""
     (cells, target), (query, _) = task(n_classes).support, task(n_classes).query
     renamed = torch.from_numpy(np.random.default_rng(3).permutation(n_classes))
     before = outputs((cells, target), query, n_classes)
-    after = outputs((cells, renamed[target]), query, n_classes)
-    torch.testing.assert_close(after[:, renamed], before)
+    after, settings = outputs((cells, renamed[target]), query, n_classes)
+    torch.testing.assert_close((after[:, renamed], settings), before)
 
 
 @pytest.mark.parametrize("n_classes", [0, 3])
 def test_columns_that_fill_a_batch_and_classes_of_others_change_nothing(n_classes: int) -> None:
+    """Neither the network nor the settings of its inner loop."""
     (cells, target), (query, _) = task(n_classes).support, task(n_classes).query
-    before = outputs((cells, target), query, n_classes)
+    before, settings = outputs((cells, target), query, n_classes)
 
     def padded(rows: Tensor) -> Tensor:
         filling = torch.tensor([0.0, PADDING]).expand(len(rows), 3, 2)
         return torch.cat([rows, filling], 1)
 
-    after = outputs((padded(cells), target), padded(query), n_classes + 2 if n_classes else 0)
+    after, same = outputs(
+        (padded(cells), target), padded(query), n_classes + 2 if n_classes else 0
+    )
+    torch.testing.assert_close(same, settings)
     torch.testing.assert_close(after[:, : before.shape[1]], before)
     assert (after[:, before.shape[1] :] < before.min() - 20).all()
 
@@ -138,7 +150,7 @@ def test_masks_of_ones_change_nothing_and_zeros_leave_the_bias() -> None:
 def test_what_is_generated_already_predicts(n_classes: int) -> None:
     """The head alone does: even an untrained generator beats the shares, or the mean."""
     made = task(n_classes, n_support=300, n_rows=500)
-    found = outputs((made.support.inputs, made.support.targets), made.query.inputs, n_classes)
+    found, _ = outputs((made.support.inputs, made.support.targets), made.query.inputs, n_classes)
     loss = float(prior_loss(found, made.query.targets))
     constant = torch.zeros_like(found)
     if n_classes:
@@ -147,22 +159,28 @@ def test_what_is_generated_already_predicts(n_classes: int) -> None:
     assert loss < float(prior_loss(constant, made.query.targets))
 
 
-def test_settings_lie_between_their_bounds() -> None:
+@pytest.mark.parametrize(("raw", "place"), [(-1e3, 0), (1e3, 1)])
+def test_settings_lie_between_their_bounds(raw: float, place: int) -> None:
+    """However far what stands for them lies out, they end at a bound."""
     cells, target = task().support
     made = generator()
     with torch.no_grad():
-        made.settings.usual.mul_(100.0)
-        settings = made(cells.double(), target, 3).settings
-    assert (settings.rates >= LOWEST_RATE * (1 - 1e-6)).all()
-    assert (settings.rates <= HIGHEST_RATE * (1 + 1e-6)).all()
-    assert len(settings.rates) == len(made.names)
+        made.settings.usual.fill_(raw)
+        found = made(cells.double(), target, 3).settings
+    bounds = ((LOWEST_RATE, HIGHEST_RATE), (1e-4, 1.0), (0.1, 4.0), (1.0, 10_000.0))
+    assert found.rates.shape == (len(made.names),)
+    for values, both in zip(found, bounds, strict=True):
+        # a bound comes back from its log, whose rounding is that much of the bound
+        rounding = 2 * np.finfo(np.float64).eps * max(1.0, *np.abs(np.log(both)))
+        expected = torch.full_like(values, both[place])
+        torch.testing.assert_close(values, expected, rtol=float(rounding), atol=0.0)
 
 
 def test_many_classes_need_no_other_generator() -> None:
     rng = np.random.default_rng(0)
     cells = torch.from_numpy(rng.normal(size=(300, 3, 2)))
     target = torch.from_numpy(rng.permutation(np.arange(300) % 60))
-    assert outputs((cells, target), cells[:5], 60).shape == (5, 60)
+    assert outputs((cells, target), cells[:5], 60)[0].shape == (5, 60)
 
 
 def in_double(batch: TaskBatch) -> TaskBatch:

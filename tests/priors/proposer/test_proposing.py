@@ -12,11 +12,12 @@ from torch.nn import functional
 
 from autometa.errors import ModelError
 from autometa.priors._base import StartRequest
-from autometa.priors.proposer.cells import fit_cells
+from autometa.priors.proposer.cells import CellOptions, fit_cells
 from autometa.priors.proposer.checkpoint import Prior, PriorCard, load_prior, save_prior
 from autometa.priors.proposer.generator import GeneratorShape
 from autometa.priors.proposer.proposer import Proposer
 from autometa.priors.proposer.proposing import ProposalOptions, propose_network
+from autometa.priors.proposer.recipe import SHIPPED_RECIPE
 from autometa.priors.proposer.rows import draw_rows
 from autometa.priors.proposer.start import PriorStart
 from autometa.priors.proposer.targets import code_target
@@ -26,10 +27,10 @@ from tests.priors.proposer.proposer_tables import mixed_table, permuted
 CARD = PriorCard("test", "2026-11-23", "abc", "none", 0, 0, 0, 0.0, tables=("t",), families=("f",))
 
 
-def proposer() -> Proposer:
+def proposer(cells: CellOptions | None = None) -> Proposer:
     """One that tells columns apart, though it was never trained."""
     torch.manual_seed(2)
-    made = Proposer(GeneratorShape(width=8, units=32))
+    made = Proposer(GeneratorShape(width=8, units=32), cells=cells)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -68,6 +69,16 @@ def test_parameter_groups_can_be_trained_by_anybodys_optimiser() -> None:
     assert sum(len(one["params"]) for one in optimiser.param_groups) == len(
         list(proposal.module.parameters())
     )
+
+
+def test_weights_alone_decay() -> None:
+    """Biases keep their size, and every tensor its own rate, times what was asked for."""
+    proposal = propose_network(proposer(), mixed_table(100, n_classes=2), 2)
+    names = [name for name, _ in proposal.module.named_parameters()]
+    groups = proposal.parameter_groups(2.0)
+    assert [one["lr"] for one in groups] == [2.0 * proposal.rates[name] for name in names]
+    expected = [0.0 if name.endswith("bias") else proposal.decay for name in names]
+    assert [one["weight_decay"] for one in groups] == expected
 
 
 def test_members_differ_and_share_the_cells() -> None:
@@ -161,22 +172,30 @@ def test_what_is_trained_on_knows_nothing_of_its_own_target() -> None:
     assert not torch.allclose(own, proposal.encode(sample.features))
 
 
-@pytest.mark.parametrize("n_classes", [0, 3])
-def test_the_order_of_rows_columns_and_classes_changes_no_proposal(n_classes: int) -> None:
-    sample, made = mixed_table(300, n_classes=n_classes), proposer().double()
+@pytest.mark.parametrize("cells", [CellOptions(), SHIPPED_RECIPE.cells])
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_the_order_of_rows_columns_and_classes_changes_no_proposal(
+    n_classes: int, cells: CellOptions
+) -> None:
+    """Neither its outputs nor its settings, with columns of trees and without."""
+    sample, made = mixed_table(300, n_classes=n_classes), proposer(cells)
     rng = np.random.default_rng(3)
     rows = rng.permutation(300)
     features = permuted(sample.features.take(rows), [2, 0, 3, 1], [1, 2, 0])
     target = sample.target[rows]
     renamed = rng.permutation(n_classes) if n_classes else None
     shown = Sample(features, target if renamed is None else renamed[target.astype(int)])
-    first, second = (propose_network(made.float(), one, n_classes) for one in (sample, shown))
+    first, second = (propose_network(made, one, n_classes) for one in (sample, shown))
     before = first.module(first.encode(sample.features.take(rows)))
     after = second.module(second.encode(features))
     after = after if renamed is None else after[:, renamed]
     # float32, and a solve: to a percent of what outputs differ by
     apart = float(((after - before).abs().mean() / before.std()).detach())
     assert apart < 0.02
+    settings = [
+        [*one.rates.values(), one.decay, one.power, float(one.n_steps)] for one in (first, second)
+    ]
+    assert settings[1] == pytest.approx(settings[0], rel=0.02)
 
 
 @pytest.mark.parametrize(

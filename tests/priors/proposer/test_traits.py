@@ -66,6 +66,27 @@ def test_beyond_what_was_met_in_training_sizes_say_no_more() -> None:
     torch.testing.assert_close(sizes[0], sizes[1])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_traits_are_of_the_type_that_codes_are(dtype: torch.dtype) -> None:
+    """A generator in double precision is told in double precision."""
+    codes = torch.linspace(-1.0, 1.0, 50, dtype=dtype)[:, None]
+    fit = HeadFit(codes, 0.9 * codes, 0.8 * codes, torch.ones(50, dtype=dtype))
+    is_column = torch.ones(7, dtype=torch.bool)
+    told = traits_of(fit, is_column, torch.tensor([True]), has_classes=False)
+    assert told.dtype == dtype
+    exact = torch.tensor(7.0, dtype=dtype).log() - 2.5
+    torch.testing.assert_close(told[COLUMNS], exact, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("share", "logs"), [(0.0, -4), (1e9, 4)])
+def test_shares_of_error_end_at_bounds(share: float, logs: int) -> None:
+    """A target told exactly, or not at all, is no farther out than one in ten thousand."""
+    codes = torch.linspace(-1.0, 1.0, 50)[:, None]
+    fit = HeadFit(codes, (1.0 - share) * codes, (1.0 - share) * codes, torch.ones(50))
+    told = traits_of(fit, torch.tensor([True]), torch.tensor([True]), has_classes=False)
+    torch.testing.assert_close(told[OWN:], torch.full((2,), logs * float(np.log(10)) + 1.0))
+
+
 def test_rows_of_no_weight_tell_nothing() -> None:
     codes = torch.linspace(-1.0, 1.0, 50)[:, None]
     wild = torch.where(torch.arange(50)[:, None] < 10, 100.0, 0.9) * codes
