@@ -53,8 +53,11 @@ def test_what_is_held_back_comes_later_and_never_to_a_process_started_meanwhile(
     """The user's Ctrl-C is not lost, and a worker that is still starting does not die of it."""
     with interruption() as wish:
         with holding_back_interruption():
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            program = "import time; print('runs', flush=True); time.sleep(60)"
+            child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
             try:
+                assert child.stdout is not None
+                assert child.stdout.readline() == b"runs\n"  # one that still starts hears nothing
                 _press()
                 assert not wish()
                 child.send_signal(signal.SIGINT)
@@ -62,8 +65,47 @@ def test_what_is_held_back_comes_later_and_never_to_a_process_started_meanwhile(
                 assert child.poll() is None
             finally:
                 child.kill()
-                child.wait()
+                child.communicate()
         assert wish()
+
+
+def test_what_is_held_back_comes_though_an_error_leaves_the_block() -> None:
+    """The error goes on, the wish is heard, and all is as before."""
+
+    def fail() -> None:
+        with holding_back_interruption():
+            _press()
+            raise ValueError("broken")
+
+    with interruption() as wish:
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(ValueError, match="broken"):
+            fail()
+        assert wish()
+        assert signal.getsignal(signal.SIGINT) is before
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_two_that_are_held_back_are_the_end() -> None:
+    """A second Ctrl-C is not lost where another thread received both."""
+
+    def press_twice() -> None:
+        with holding_back_interruption():
+            for _ in range(2):
+                _press()
+                time.sleep(0.1)  # two at once would be one
+
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with interruption() as wish:
+            with pytest.raises(KeyboardInterrupt):
+                press_twice()
+            assert wish()
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_what_another_thread_receives_is_held_back_too() -> None:
