@@ -56,7 +56,8 @@ class PriorTrainOptions:
 
     Without `tables` and `manifest` all tasks are synthetic. `scale` multiplies the meta-steps of
     the shipped prior's recipe. With `checkpoints` a run that was broken off goes on. With
-    `begin_with` it begins with that prior's weights, and learns from inner loops alone.
+    `begin_with` it begins with that prior's weights, and learns from inner loops alone; of tables
+    that prior was trained on, settings see families new to its weights only by its own `seed`.
     """
 
     output: Path

@@ -203,7 +203,8 @@ def fit_cells(
 ) -> tuple[CellEncoder, NDArray[np.float32]]:
     """Learn from training rows, whose targets are (N, K) codes of mean 0.
 
-    The cells that come with it are these rows', and know nothing of their own targets.
+    The cells that come with it are these rows', and hold nothing of their own targets; only which
+    columns there are, and quantiles, are decided by all rows together.
     """
     options = options or CellOptions()
     encoder, own = _fit_columns(features, targets, options)
@@ -297,7 +298,8 @@ def _code_levels(
 ) -> tuple[Floats, Floats]:
     """Mean targets of the levels and their log frequencies, (L + 1, R) and of the rows (N, R).
 
-    Means of the training rows are those of other folds.
+    Means of the training rows are those of other folds. Of two classes the second code is the
+    first with its sign turned: it tells nothing more, but priors have learned from both.
     """
     counts = np.bincount(codes)
     means = _mean_targets(codes, targets, len(counts))

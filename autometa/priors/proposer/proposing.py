@@ -94,7 +94,11 @@ class NetworkProposal:
 def propose_network(
     proposer: Proposer, train: Sample, n_classes: int, options: ProposalOptions | None = None
 ) -> NetworkProposal:
-    """A network for a table of these rows, `n_classes` 0 for values. Takes about a second."""
+    """A network for a table of these rows, `n_classes` 0 for values.
+
+    With four members it takes .21 s of one core on average, 1.1 s at most, over 60 tables of up to
+    1,000 rows (docs/benchmarks.md).
+    """
     options = options or ProposalOptions()
     rng = np.random.default_rng(options.seed)
     center, scale = _scale(train.target) if n_classes == 0 else (0.0, 1.0)

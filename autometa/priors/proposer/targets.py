@@ -20,7 +20,8 @@ class TargetCodes(NamedTuple):
     """The target of support rows.
 
     `head` (N, K) is what the closed-form head fits: class indicators less the classes' shares, or
-    (N, 1) standardised values. `columns` (N, K) are the same with variance 1, for descriptors.
+    (N, 1) standardised values. `columns` (N, K), for descriptors, are the same with variance 1,
+    values no farther than 4 deviations from their mean.
     `shares` (K,) are the classes', 1 for values; `center` and `scale` () are the values', 0 and 1
     for classes. `weights` (N,) are of mean 1.
     """

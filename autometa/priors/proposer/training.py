@@ -72,9 +72,9 @@ def train_proposer(
     """Meta-train by a recipe on these tables and synthetic ones; without tables on the latter.
 
     `held_out` are tables of other families, whose loss is watched. It begins with the weights of
-    `begin_with`, or with ones drawn by the recipe's seed. From files in `checkpoints`
-    that are there already it goes on. `listen_to_stop` hears how many inner loops have told when
-    to stop. Raises `MetaLearningError` for losses that are not finite, for weights of another
+    `begin_with`, or with ones drawn by the recipe's seed, and goes on from files that are in
+    `checkpoints` already. `listen_to_stop` hears how many inner loops have told when to stop.
+    Raises `MetaLearningError` for losses that are not finite, for weights of another
     shape, and for checkpoints of another recipe, other tables or other first weights.
     """
     proposer = _first_proposer(recipe, begin_with)

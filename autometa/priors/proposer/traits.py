@@ -20,7 +20,9 @@ from autometa.priors.proposer.targets import mean_of
 N_TRAITS = 6
 """F."""
 
-# what settings come from is linear in these, and beyond them nobody has learned anything
+# What settings come from is linear in these, and beyond them nobody has learned anything: the
+# long loops' most rows, and a task's 80 cells with 8 to spare. Codes have no such end: settings
+# of tables with more classes than a task's 10 are extrapolated.
 _MOST_ROWS, _MOST_COLUMNS = 2048, 88
 _LOG_ERROR = -1.0
 _LEAST_SHARE = 1e-4
