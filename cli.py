@@ -19,10 +19,12 @@ import click
 from autometa._version import __version__
 from autometa.cli_options import (
     budget_options,
+    collect_options,
     columns_options,
     reading_words,
     source_options,
     study_options,
+    tables_options,
 )
 from autometa.errors import AutometaError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from autometa.studies.api import ReadingWords, TuneWords
+    from autometa.studies.collection_plan import CollectWords
     from autometa.studies.prior_training import PriorTrainWords
     from autometa.studies.reports.listing import Listing
     from autometa.studies.results import TuneResult
@@ -271,14 +274,7 @@ def prior_show(
 
 
 @prior.command("train")
-@click.option("--tables", metavar="DIR", type=Path, help="A folder of parquet tables.")
-@click.option("--manifest", metavar="CSV", type=Path, help="What is in it, and which are kin.")
-@click.option(
-    "--half",
-    type=click.Choice(["design", "report", "all"]),
-    default="all",
-    help="Half of the families to train on; the other can then be measured on. [all]",
-)
+@tables_options(is_required=False)
 @click.option("-o", "--output", required=True, metavar="FILE", type=Path, help="The prior's file.")
 @click.option(
     "--checkpoints", metavar="DIR", type=Path, help="Keep state here, and go on from it."
@@ -309,6 +305,30 @@ def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
     ):
         trained = train_prior(wanted, listen, watch)
     click.echo(f"prior {trained.card.name} in {options['output']}", err=True)
+
+
+@prior.command("collect")
+@tables_options(is_required=True)
+@collect_options
+@_store_option
+@click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
+@click.pass_context
+def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[CollectWords]) -> None:
+    """Try the same configs of every learner on each table, for a search prior to learn from.
+
+    The results go to the store, a study for each table. What is there is not tried again: the same
+    command goes on, and with more --configs adds to it. Ctrl-C ends it.
+    """
+    from autometa.studies.collecting import collect_history
+    from autometa.studies.collection_plan import CollectOptions
+    from autometa.studies.reports.listeners import listening
+
+    options = CollectOptions.of(words)
+    with listening(_talk(), "collect", is_silent=is_quiet) as listen:
+        collected = collect_history(options, listen)
+    click.echo(collected.sentence, err=True)
+    if collected.is_interrupted:
+        context.exit(_INTERRUPTED)
 
 
 @cli.group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -127,4 +128,49 @@ study_options = together(
         "--instant", is_flag=True, help="The prior's network at once, no search; as --time 0."
     ),
     click.option("--fresh", is_flag=True, help="Start over; do not resume an unfinished run."),
+)
+
+
+def tables_options(*, is_required: bool) -> Callable[[Command], Command]:
+    """Which tables of a folder with a manifest."""
+    return together(
+        click.option(
+            "--tables",
+            metavar="DIR",
+            type=Path,
+            required=is_required,
+            help="A folder of parquet tables.",
+        ),
+        click.option(
+            "--manifest",
+            metavar="CSV",
+            type=Path,
+            required=is_required,
+            help="What is in it, and which are kin.",
+        ),
+        click.option(
+            "--half",
+            type=click.Choice(["design", "report", "all"]),
+            default="all",
+            help="Half of the families to learn from; the other can then be measured on. [all]",
+        ),
+    )
+
+
+collect_options = together(
+    click.option(
+        "--rows", type=int, default=1000, metavar="N", help="Rows of a table, drawn. [1000]"
+    ),
+    click.option(
+        "--configs", type=int, default=16, metavar="N", help="Configs of each learner. [16]"
+    ),
+    click.option(
+        "--time", default="2h", metavar="TIME", help="When to end, if not all is done. [2h]"
+    ),
+    click.option(
+        "--trial-time", default="15s", metavar="TIME", help="What a trial may take. [15s]"
+    ),
+    _columns("--learners", "Learners to try. [all]"),
+    click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]"),
+    click.option("--workers", type=int, default=1, metavar="N", help="Worker processes. [1]"),
 )

@@ -21,7 +21,7 @@ from autometa.studies.proposers import has_prior
 from autometa.tables._base import Kind
 from autometa.tables.description import describe
 from autometa.tables.preparation import PreparedRows, fingerprint, prepare_like, prepare_table
-from autometa.tables.reading import read_table
+from autometa.tables.reading import RawTable, read_table
 from autometa.tables.splits import SplitPlan, holdout_rows, plan_splits
 from autometa.tables.table import Table
 
@@ -53,10 +53,18 @@ def make_setting(data: object, options: TuneOptions) -> Setting:
             "an instant model is a prior's, and none comes with this version: give --prior-file, "
             "see autometa prior train"
         )
-    table = prepare_table(read_table(data, options.reading), options.table)
+    return setting_of(read_table(data, options.reading), options, options.planned_s)
+
+
+def setting_of(raw: RawTable, options: TuneOptions, planned_s: float | None) -> Setting:
+    """The setting of cells that have been read; folds are as many as suit `planned_s` seconds.
+
+    Raises `TableError` or `OptionError` for whatever the user can mend.
+    """
+    table = prepare_table(raw, options.table)
     metric = find_metric(options.metric, table.schema.target.kind)
     table, test = _hold_out(table, options)
-    plan = plan_splits(table, seed=options.seed, budget_s=options.planned_s)
+    plan = plan_splits(table, seed=options.seed, budget_s=planned_s)
     mark = fingerprint(table)
     shape = _shape(table, has_prior=has_prior(options))
     spaces = {name: find_learner(name).space(shape) for name in options.learner_names}

@@ -15,7 +15,7 @@ from pathlib import Path
 from autometa.errors import OptionError
 from autometa.tables._base import TaskKind
 from autometa.tables.preparation import TableOptions, prepare_table
-from autometa.tables.reading import read_table
+from autometa.tables.reading import RawTable, read_table
 from autometa.tables.table import Table
 
 HALVES = ("design", "report", "all")
@@ -39,8 +39,16 @@ class ListedTable:
 
     def load(self, folder: Path) -> Table:
         """The table, prepared. Raises `AutometaError` if it cannot be read as one."""
-        options = TableOptions(target=self.target, kind=TaskKind(self.kind))
-        return prepare_table(read_table(folder / f"{self.slug}.parquet"), options)
+        return prepare_table(self.read(folder), self.options)
+
+    @property
+    def options(self) -> TableOptions:
+        """What the manifest decides about the table."""
+        return TableOptions(target=self.target, kind=TaskKind(self.kind))
+
+    def read(self, folder: Path) -> RawTable:
+        """Its cells. Raises `AutometaError` if they cannot be read."""
+        return read_table(folder / f"{self.slug}.parquet")
 
 
 def read_manifest(path: Path) -> list[ListedTable]:
