@@ -27,3 +27,7 @@ class MetaLearningError(AutometaError):
 
 class LearnerError(AutometaError):
     """A learner cannot be used: a missing extra, or settings outside its space."""
+
+
+class HistoryError(AutometaError):
+    """A history of evaluations cannot be read, or does not fit together."""

@@ -1,0 +1,1 @@
+"""Histories: evaluations of configs on past tasks, wherever they were kept."""
