@@ -1,0 +1,279 @@
+"""Chooses the next config of a study by what past tasks and its own trials tell.
+
+Pure but for its caches: the same observations, number and seed give the same choice. The sampler
+is its face towards Optuna.
+
+Axes: T tasks, N candidates, n trials, P settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from scipy.special import ndtr
+
+from autometa.search.candidates import NEAR, POOL, Candidates, gather, refine
+from autometa.search.conditions import find_conditions
+from autometa.search.coordinates import Array, Coordinates
+from autometa.search.explanations import Explanation, Origin
+from autometa.search.observations import Observations, key_of
+from autometa.search.portfolio import agreeing_weights, expected_regrets, shares
+from autometa.search.responses._base import Interpolation, Responses, regrets_at
+from autometa.search.responses.axes import Axes
+from autometa.search.responses.belief import Beliefs, Mind, Past, Trials
+from autometa.search.responses.kernel import START_SCALE, Kernel
+
+_ORIGINS = {POOL: Origin.PAST, NEAR: Origin.NEAR}
+_INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
+_FAILURE_PRIOR = 0.5  # trials' worth of belief that a config does not fail
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisorOptions:
+    """How configs are chosen.
+
+    The first `n_portfolio` trials come from the portfolio. The improvement is multiplied by the
+    past's own chance of a good score, to the power `decay` / n (Hvarfner et al., 2022). With
+    `per_second` improvements are divided by expected seconds.
+    """
+
+    n_portfolio: int = 2
+    decay: float = 0.0
+    per_second: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A row (P,) and why."""
+
+    row: Array
+    explanation: Explanation
+
+
+class Advisor:
+    """Advises one study, whose space is known; `weights` (T,) is its attention to past tasks."""
+
+    def __init__(
+        self,
+        responses: Responses,
+        interpolation: Interpolation,
+        weights: Array,
+        distributions: Mapping[str, BaseDistribution],
+        options: AdvisorOptions,
+    ) -> None:
+        self.options = options
+        self.coordinates = Coordinates(distributions, find_conditions(responses.pool))
+        self._responses = responses
+        self._past = Past.of(responses, interpolation, weights)
+        self._axes = Axes(distributions)
+        self._kernel = Kernel(self._own_scales())
+        self._pool = self._convert_pool()
+        self._pool_told = self._past.told(self._past_points(self._pool))
+        self._pool_regrets = regrets_at(self._pool_told, responses.regrets)
+
+    def choose(
+        self, seen: Observations, rng: np.random.Generator, fixed: Mapping[int, float]
+    ) -> Choice:
+        """The next config; columns in `fixed` have just these values."""
+        n_before = seen.n_known + len(seen.running)
+        if not seen.n_known or n_before < self.options.n_portfolio:
+            choice = self._next_of_portfolio(seen, n_before, fixed)
+            if choice is not None:
+                return choice
+        if not seen.n_known:
+            return Choice(self._fix(self.coordinates.draw(1, rng), fixed)[0], _BY_CHANCE)
+        return self._most_promising(seen, rng, fixed)
+
+    def prior_weight(self, seen: Observations) -> float:
+        """How much the past is listened to after these trials, 0 to 1."""
+        return self._mind(seen).weight
+
+    def _own_scales(self) -> Array:
+        """Scales of the study's own columns: the past's where it has the same ones."""
+        known = dict(zip(self._responses.axes.columns, self._responses.kernel.scales, strict=True))
+        return np.array([known.get(column, START_SCALE) for column in self._axes.columns])
+
+    def _convert_pool(self) -> Array:
+        """Past configs in the study's own terms; settings that the past lacks are in the middle.
+
+        Those with an option that the study does not offer are left out.
+        """
+        rows = self.coordinates.of(self._responses.pool)
+        is_out = np.zeros(len(rows), dtype=bool)
+        for column, (name, distribution) in enumerate(self.coordinates.distributions.items()):
+            is_missing = np.isnan(rows[:, column])
+            if isinstance(distribution, CategoricalDistribution):
+                past = self._responses.axes.distributions.get(name)
+                if isinstance(past, CategoricalDistribution):
+                    has = np.array([name in config for config in self._responses.pool])
+                    is_out |= is_missing & has
+                rows[is_missing, column] = 0.0
+            else:
+                rows[is_missing, column] = 0.5
+        settled = self.coordinates.settle(rows[~is_out])
+        first = {key_of(row): at for at, row in reversed(list(enumerate(settled)))}
+        return settled[sorted(first.values())]
+
+    def _next_of_portfolio(
+        self, seen: Observations, n_before: int, fixed: Mapping[int, float]
+    ) -> Choice | None:
+        """The pool's config of least expected regret; None if all of it was tried."""
+        is_out = self._is_out(self._pool, seen, fixed)
+        if is_out.all():
+            return None
+        weights, reached = self._past.weights, np.ones(self._responses.n_tasks)
+        if seen.n_known:
+            told = self._past.told(self._past_points(seen.rows))
+            weights = agreeing_weights(weights, told, seen.losses)
+            reached = regrets_at(told, self._responses.regrets).min(1)
+        if len(seen.running):
+            running = self._past.told(self._past_points(seen.running))
+            reached = np.minimum(reached, regrets_at(running, self._responses.regrets).min(1))
+        expected = expected_regrets(weights, self._pool_regrets, reached)
+        at = int(np.where(is_out, np.inf, expected).argmin())
+        speakers = shares(weights, self._pool_regrets[:, at], reached)
+        score = float(weights @ self._pool_told[:, at])
+        explanation = Explanation(
+            Origin.PORTFOLIO,
+            entry=n_before + 1,
+            tasks=self._named(speakers),
+            better_than=float(ndtr(-score)),
+        )
+        return Choice(self._pool[at], explanation)
+
+    def _most_promising(
+        self, seen: Observations, rng: np.random.Generator, fixed: Mapping[int, float]
+    ) -> Choice:
+        mind = self._mind(seen)
+        found = gather(self.coordinates, self._pool, seen.rows, seen.losses, rng)
+        found = self._admitted(found, seen, fixed)
+        worth, beliefs = self._worth(found, mind, seen)
+        finer = self._admitted(refine(self.coordinates, found, worth, rng), seen, fixed)
+        finer_worth, finer_beliefs = self._worth(finer, mind, seen)
+        if len(finer.rows) and finer_worth.max() > worth.max():
+            found, worth, beliefs = finer, finer_worth, finer_beliefs
+        at = int(worth.argmax())
+        return Choice(found.rows[at], self._explain(found, at, beliefs, mind, seen))
+
+    def _mind(self, seen: Observations) -> Mind:
+        """Beliefs after the finished trials, and after running ones that end in the middle."""
+        rows, losses = seen.rows, seen.losses
+        if len(seen.running):  # Ginsbourger et al. (2010): a constant liar keeps workers apart
+            rows = np.vstack([rows, seen.running])
+            losses = np.append(losses, np.full(len(seen.running), np.median(losses)))
+        points = Trials(self._past_points(rows), self._own_points(rows), losses)
+        return Mind.of(self._past, self._kernel, points)
+
+    def _worth(
+        self, found: Candidates, mind: Mind, seen: Observations
+    ) -> tuple[Array, Beliefs]:
+        """Log expected improvement (N,), times what else counts."""
+        past_points, own_points = self._past_points(found.rows), self._own_points(found.rows)
+        beliefs = mind.beliefs(past_points, own_points)
+        worth = np.log(beliefs.improvement + 1e-300)
+        if self.options.decay:
+            power = self.options.decay * mind.weight / seen.n_known
+            worth = worth + power * self._log_chance_of_good(past_points)
+        if len(seen.failed):
+            worth = worth + np.log(self._chance_of_success(own_points, seen))
+        if self.options.per_second and self._responses.log_costs is not None:
+            worth = worth - self._log_seconds(past_points)
+        return worth, beliefs
+
+    def _log_chance_of_good(self, past_points: Array) -> Array:
+        """Log chance (N,) by the past alone of a score among the best sixth."""
+        weights = self._past.interpolation.weights(past_points)
+        variance = ((weights @ self._past.covariance) * weights).sum(1)
+        mean = weights @ self._past.mean
+        found: Array = np.log(ndtr((-1.0 - mean) / np.sqrt(np.maximum(variance, 0.01))) + 1e-9)
+        return found
+
+    def _log_seconds(self, past_points: Array) -> Array:
+        """How much longer than usual these configs take, as a logarithm (N,)."""
+        found: Array = self._past.interpolation.weights(past_points) @ self._responses.log_costs
+        return found
+
+    def _chance_of_success(self, own_points: Array, seen: Observations) -> Array:
+        """How likely configs (N,) do not fail, by the trials near them."""
+        bad = self._kernel.between(own_points, self._own_points(seen.failed)).sum(1)
+        good = self._kernel.between(own_points, self._own_points(seen.rows)).sum(1)
+        found: Array = (good + _FAILURE_PRIOR) / (good + bad + _FAILURE_PRIOR)
+        return found
+
+    def _admitted(
+        self, found: Candidates, seen: Observations, fixed: Mapping[int, float]
+    ) -> Candidates:
+        """What is fixed is as fixed, and nothing is tried twice while there is anything else."""
+        rows = self._fix(found.rows, fixed)
+        settled = Candidates(rows, found.origins, found.begun_at)
+        taken = seen.taken
+        is_out = np.array([key_of(row) in taken for row in rows], dtype=bool)
+        return settled if is_out.all() else settled.without(is_out)
+
+    def _fix(self, rows: Array, fixed: Mapping[int, float]) -> Array:
+        if not fixed:
+            return rows
+        changed = np.where(np.isnan(rows), 0.5, rows)
+        for column, value in fixed.items():
+            changed[:, column] = value
+        return self.coordinates.settle(changed)
+
+    def _is_out(self, rows: Array, seen: Observations, fixed: Mapping[int, float]) -> Array:
+        taken = seen.taken
+        is_out = np.array([key_of(row) in taken for row in rows], dtype=bool)
+        for column, value in fixed.items():
+            is_out |= ~(np.abs(rows[:, column] - value) < 1e-9)
+        return is_out
+
+    def _past_points(self, rows: Array) -> Array:
+        return self.coordinates.points(rows, self._responses.axes)
+
+    def _own_points(self, rows: Array) -> Array:
+        return self.coordinates.points(rows, self._axes)
+
+    def _named(self, speakers: Array) -> dict[str, float]:
+        order = np.argsort(-speakers, kind="stable")[:3]
+        tasks = self._responses.tasks
+        return {tasks[at].name: round(float(speakers[at]), 3) for at in order if speakers[at] > 0}
+
+    def _explain(
+        self, found: Candidates, at: int, beliefs: Beliefs, mind: Mind, seen: Observations
+    ) -> Explanation:
+        """In the study's own losses, read off the scores that its trials were given."""
+        is_past = mind.weight >= 0.5
+        one = beliefs.past if is_past else beliefs.alone
+        scores = mind.scores if is_past else mind.own_scores
+        mean, deviation = float(one.mean[at]), float(one.deviation[at])
+        reach = _INTERVAL * deviation
+        origin = _ORIGINS.get(found.origins[at], Origin.CHANCE)
+        begun = found.begun_at[at]
+        low, middle, high = (
+            _loss_at(score, scores, mind.trials.losses)
+            for score in (mean - reach, mean, mean + reach)
+        )
+        return Explanation(
+            origin,
+            entry=seen.numbers[begun] if origin is Origin.NEAR else None,
+            expected=middle,
+            low=low,
+            high=high,
+            better_than=float(ndtr(-mean)),
+            prior_weight=round(mind.weight, 3),
+        )
+
+
+_BY_CHANCE = Explanation(Origin.CHANCE)
+
+
+def _loss_at(score: float, scores: Array, losses: Array) -> float:
+    """The loss at a score, between those of the trials; beyond them by their mean slope."""
+    order = np.argsort(scores, kind="stable")
+    known, told = scores[order], np.sort(losses)
+    inside = float(np.interp(score, known, told))
+    width = float(known[-1] - known[0])
+    slope = float(told[-1] - told[0]) / width if width > 1e-9 else 0.0
+    beyond = min(score - float(known[0]), 0.0) + max(score - float(known[-1]), 0.0)
+    return inside + slope * beyond

@@ -1,0 +1,87 @@
+"""Why a trial has the config it has: kept with the trial, and told to who asks.
+
+A trial's user attribute `autometa_why` holds the explanation as JSON; `explain` reads it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from optuna.trial import FrozenTrial
+
+ATTRIBUTE = "autometa_why"
+
+_N_TOLD = 3  # tasks that are named
+
+
+class Origin(StrEnum):
+    """Where a config came from."""
+
+    PORTFOLIO = "portfolio"
+    PAST = "past config"
+    NEAR = "near the best"
+    CHANCE = "chance"
+    TPE = "tpe"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What led to a config.
+
+    `entry` is the portfolio's entry, from 1, or the trial that the config is near. `tasks` are
+    the past tasks that spoke for it, with their shares. `expected` is the value of the study's
+    objective, `low` and `high` nine tenths of the chance around it; None where too few trials tell
+    the scale. `better_than` is the share of middling configs that it is expected to beat.
+    `prior_weight` is how much the past was listened to, 0 to 1.
+    """
+
+    origin: Origin
+    entry: int | None = None
+    tasks: Mapping[str, float] = field(default_factory=dict[str, float])
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    better_than: float | None = None
+    prior_weight: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        parts = [self._beginning]
+        if self.tasks:
+            best = sorted(self.tasks.items(), key=lambda one: (-one[1], one[0]))[:_N_TOLD]
+            parts.append("from " + ", ".join(f"{name} ({share:.0%})" for name, share in best))
+        if self.better_than is not None:
+            parts.append(f"expected to beat {self.better_than:.0%} of configs")
+        if self.expected is not None:
+            parts.append(f"expected {self.expected:.4g} ({self.low:.4g} to {self.high:.4g})")
+        if self.prior_weight is not None:
+            parts.append(f"weight of the past {self.prior_weight:.2f}")
+        return "; ".join(parts)
+
+    @property
+    def _beginning(self) -> str:
+        if self.origin is Origin.PORTFOLIO:
+            return f"entry {self.entry} of the portfolio of past configs"
+        if self.origin is Origin.NEAR:
+            return f"near trial {self.entry}, by expected improvement"
+        if self.origin is Origin.PAST:
+            return "a config of the past, by expected improvement"
+        if self.origin is Origin.CHANCE:
+            return "drawn by chance, kept by expected improvement"
+        return "by the tree-structured Parzen estimator, without a past"
+
+    def as_attribute(self) -> dict[str, object]:
+        """As JSON takes it; what is not known is left out."""
+        found = {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        return found | {"origin": str(self.origin)}
+
+
+def explain(trial: FrozenTrial) -> Explanation | None:
+    """Why this trial has its config; None if no prior proposed it."""
+    kept = trial.user_attrs.get(ATTRIBUTE)
+    if not isinstance(kept, dict):
+        return None
+    return Explanation(**{**kept, "origin": Origin(kept["origin"])})
