@@ -15,19 +15,22 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from scipy.special import ndtr
 
-from autometa.search.candidates import NEAR, POOL, Candidates, gather, refine
+from autometa.search.candidates import NEAR, POOL, Candidates, Gatherer
 from autometa.search.conditions import find_conditions
 from autometa.search.coordinates import Array, Coordinates
 from autometa.search.explanations import Explanation, Origin
-from autometa.search.observations import Observations, key_of
+from autometa.search.observations import Observations, keys_of
 from autometa.search.portfolio import agreeing_weights, expected_regrets, shares
 from autometa.search.responses._base import Interpolation, Responses, regrets_at
 from autometa.search.responses.axes import Axes
-from autometa.search.responses.belief import Beliefs, Mind, Past, Trials
+from autometa.search.responses.belief import Beliefs, Mind, Past, Trials, View
 from autometa.search.responses.kernel import START_SCALE, Kernel
+from autometa.search.responses.process import Predictions
 
 _ORIGINS = {POOL: Origin.PAST, NEAR: Origin.NEAR}
 _INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
+_LEAST_IMPROVEMENT = 1e-300  # has a logarithm
+_GOOD = -1.0  # the score of the best sixth of configs
 _FAILURE_PRIOR = 0.5  # trials' worth of belief that a config does not fail
 
 
@@ -71,21 +74,23 @@ class Advisor:
         self._axes = Axes(distributions)
         self._kernel = Kernel(self._own_scales())
         self._pool = self._convert_pool()
-        self._pool_told = self._past.told(self._past_points(self._pool))
+        self._pool_view = self._view(self._pool)
+        self._pool_told = self._pool_view.told(responses.means)
         self._pool_regrets = regrets_at(self._pool_told, responses.regrets)
 
     def choose(
         self, seen: Observations, rng: np.random.Generator, fixed: Mapping[int, float]
     ) -> Choice:
         """The next config; columns in `fixed` have just these values."""
+        gatherer = Gatherer(self.coordinates, fixed)
         n_before = seen.n_known + len(seen.running)
         if not seen.n_known or n_before < self.options.n_portfolio:
-            choice = self._next_of_portfolio(seen, n_before, fixed)
+            choice = self._next_of_portfolio(seen, n_before, gatherer)
             if choice is not None:
                 return choice
         if not seen.n_known:
-            return Choice(self._fix(self.coordinates.draw(1, rng), fixed)[0], _BY_CHANCE)
-        return self._most_promising(seen, rng, fixed)
+            return Choice(gatherer.draw(1, rng)[0], _BY_CHANCE)
+        return self._most_promising(seen, rng, gatherer)
 
     def prior_weight(self, seen: Observations) -> float:
         """How much the past is listened to after these trials, 0 to 1."""
@@ -114,23 +119,23 @@ class Advisor:
             else:
                 rows[is_missing, column] = 0.5
         settled = self.coordinates.settle(rows[~is_out])
-        first = {key_of(row): at for at, row in reversed(list(enumerate(settled)))}
+        first = {key: at for at, key in reversed(list(enumerate(keys_of(settled))))}
         return settled[sorted(first.values())]
 
     def _next_of_portfolio(
-        self, seen: Observations, n_before: int, fixed: Mapping[int, float]
+        self, seen: Observations, n_before: int, gatherer: Gatherer
     ) -> Choice | None:
         """The pool's config of least expected regret; None if all of it was tried."""
-        is_out = self._is_out(self._pool, seen, fixed)
+        is_out = seen.is_taken(self._pool) | ~gatherer.has_fixed(self._pool)
         if is_out.all():
             return None
         weights, reached = self._past.weights, np.ones(self._responses.n_tasks)
         if seen.n_known:
-            told = self._past.told(self._past_points(seen.rows))
+            told = self._told(seen.rows)
             weights = agreeing_weights(weights, told, seen.losses)
             reached = regrets_at(told, self._responses.regrets).min(1)
         if len(seen.running):
-            running = self._past.told(self._past_points(seen.running))
+            running = self._told(seen.running)
             reached = np.minimum(reached, regrets_at(running, self._responses.regrets).min(1))
         expected = expected_regrets(weights, self._pool_regrets, reached)
         at = int(np.where(is_out, np.inf, expected).argmin())
@@ -145,15 +150,14 @@ class Advisor:
         return Choice(self._pool[at], explanation)
 
     def _most_promising(
-        self, seen: Observations, rng: np.random.Generator, fixed: Mapping[int, float]
+        self, seen: Observations, rng: np.random.Generator, gatherer: Gatherer
     ) -> Choice:
         mind = self._mind(seen)
-        found = gather(self.coordinates, self._pool, seen.rows, seen.losses, rng)
-        found = self._admitted(found, seen, fixed)
+        found = _untried(gatherer.gather(self._pool, seen.rows, seen.losses, rng), seen)
         worth, beliefs = self._worth(found, mind, seen)
-        finer = self._admitted(refine(self.coordinates, found, worth, rng), seen, fixed)
+        finer = _untried(gatherer.refine(found, worth, rng), seen)
         finer_worth, finer_beliefs = self._worth(finer, mind, seen)
-        if len(finer.rows) and finer_worth.max() > worth.max():
+        if finer_worth.max() > worth.max():
             found, worth, beliefs = finer, finer_worth, finer_beliefs
         at = int(worth.argmax())
         return Choice(found.rows[at], self._explain(found, at, beliefs, mind, seen))
@@ -164,37 +168,29 @@ class Advisor:
         if len(seen.running):  # Ginsbourger et al. (2010): a constant liar keeps workers apart
             rows = np.vstack([rows, seen.running])
             losses = np.append(losses, np.full(len(seen.running), np.median(losses)))
-        points = Trials(self._past_points(rows), self._own_points(rows), losses)
-        return Mind.of(self._past, self._kernel, points)
+        trials = Trials(self._view(rows), self._own_points(rows), losses)
+        return Mind.of(self._past, self._kernel, trials)
 
-    def _worth(
-        self, found: Candidates, mind: Mind, seen: Observations
-    ) -> tuple[Array, Beliefs]:
+    def _worth(self, found: Candidates, mind: Mind, seen: Observations) -> tuple[Array, Beliefs]:
         """Log expected improvement (N,), times what else counts."""
-        past_points, own_points = self._past_points(found.rows), self._own_points(found.rows)
-        beliefs = mind.beliefs(past_points, own_points)
-        worth = np.log(beliefs.improvement + 1e-300)
+        view, own_points = self._view_of(found), self._own_points(found.rows)
+        beliefs = mind.beliefs(view, own_points)
+        worth = np.log(beliefs.improvement + _LEAST_IMPROVEMENT)
         if self.options.decay:
-            power = self.options.decay * mind.weight / seen.n_known
-            worth = worth + power * self._log_chance_of_good(past_points)
+            deviation = np.sqrt(np.maximum(view.variance, _LEAST_IMPROVEMENT))
+            chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
+            worth = worth + self.options.decay * mind.weight / seen.n_known * chance
         if len(seen.failed):
             worth = worth + np.log(self._chance_of_success(own_points, seen))
         if self.options.per_second and self._responses.log_costs is not None:
-            worth = worth - self._log_seconds(past_points)
+            worth = worth - view.weights @ self._responses.log_costs
         return worth, beliefs
 
-    def _log_chance_of_good(self, past_points: Array) -> Array:
-        """Log chance (N,) by the past alone of a score among the best sixth."""
-        weights = self._past.interpolation.weights(past_points)
-        variance = ((weights @ self._past.covariance) * weights).sum(1)
-        mean = weights @ self._past.mean
-        found: Array = np.log(ndtr((-1.0 - mean) / np.sqrt(np.maximum(variance, 0.01))) + 1e-9)
-        return found
-
-    def _log_seconds(self, past_points: Array) -> Array:
-        """How much longer than usual these configs take, as a logarithm (N,)."""
-        found: Array = self._past.interpolation.weights(past_points) @ self._responses.log_costs
-        return found
+    def _view_of(self, found: Candidates) -> View:
+        """The pool's part of it is kept from study's begin to end."""
+        is_pool = found.pool_at >= 0
+        pool = self._pool_view.some(found.pool_at[is_pool])
+        return pool.beside(self._view(found.rows[~is_pool]))
 
     def _chance_of_success(self, own_points: Array, seen: Observations) -> Array:
         """How likely configs (N,) do not fail, by the trials near them."""
@@ -203,33 +199,12 @@ class Advisor:
         found: Array = (good + _FAILURE_PRIOR) / (good + bad + _FAILURE_PRIOR)
         return found
 
-    def _admitted(
-        self, found: Candidates, seen: Observations, fixed: Mapping[int, float]
-    ) -> Candidates:
-        """What is fixed is as fixed, and nothing is tried twice while there is anything else."""
-        rows = self._fix(found.rows, fixed)
-        settled = Candidates(rows, found.origins, found.begun_at)
-        taken = seen.taken
-        is_out = np.array([key_of(row) in taken for row in rows], dtype=bool)
-        return settled if is_out.all() else settled.without(is_out)
+    def _view(self, rows: Array) -> View:
+        return self._past.view(self.coordinates.points(rows, self._responses.axes))
 
-    def _fix(self, rows: Array, fixed: Mapping[int, float]) -> Array:
-        if not fixed:
-            return rows
-        changed = np.where(np.isnan(rows), 0.5, rows)
-        for column, value in fixed.items():
-            changed[:, column] = value
-        return self.coordinates.settle(changed)
-
-    def _is_out(self, rows: Array, seen: Observations, fixed: Mapping[int, float]) -> Array:
-        taken = seen.taken
-        is_out = np.array([key_of(row) in taken for row in rows], dtype=bool)
-        for column, value in fixed.items():
-            is_out |= ~(np.abs(rows[:, column] - value) < 1e-9)
-        return is_out
-
-    def _past_points(self, rows: Array) -> Array:
-        return self.coordinates.points(rows, self._responses.axes)
+    def _told(self, rows: Array) -> Array:
+        """What each past task says (T, N) of rows (N, P)."""
+        return self._view(rows).told(self._responses.means)
 
     def _own_points(self, rows: Array) -> Array:
         return self.coordinates.points(rows, self._axes)
@@ -248,8 +223,8 @@ class Advisor:
         scores = mind.scores if is_past else mind.own_scores
         mean, deviation = float(one.mean[at]), float(one.deviation[at])
         reach = _INTERVAL * deviation
-        origin = _ORIGINS.get(found.origins[at], Origin.CHANCE)
-        begun = found.begun_at[at]
+        origin = _ORIGINS.get(int(found.origins[at]), Origin.CHANCE)
+        begun = int(found.begun_at[at])
         low, middle, high = (
             _loss_at(score, scores, mind.trials.losses)
             for score in (mean - reach, mean, mean + reach)
@@ -266,6 +241,12 @@ class Advisor:
 
 
 _BY_CHANCE = Explanation(Origin.CHANCE)
+
+
+def _untried(found: Candidates, seen: Observations) -> Candidates:
+    """Nothing is tried twice while there is anything else."""
+    is_taken = seen.is_taken(found.rows)
+    return found if is_taken.all() else found.some(~is_taken)
 
 
 def _loss_at(score: float, scores: Array, losses: Array) -> float:

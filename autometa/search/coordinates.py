@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 
 from autometa.search.conditions import Condition
-from autometa.search.responses.axes import Axes, shares_of_range
+from autometa.search.responses.axes import Axes, Range, as_range, shares_of_range
 from autometa.spaces import Config, Scalar
 
 Array = NDArray[np.float64]
@@ -116,15 +116,17 @@ class Coordinates:
     def _block(self, rows: Array, name: str, wanted: BaseDistribution) -> Array:
         """The columns of one setting of the axes."""
         known = self.distributions.get(name)
-        is_choice = isinstance(wanted, CategoricalDistribution)
-        if known is None or isinstance(known, CategoricalDistribution) != is_choice:
+        if known is None:
             return axes_middle(wanted, len(rows))
         column = rows[:, self.names.index(name)]
         if isinstance(wanted, CategoricalDistribution):
-            assert isinstance(known, CategoricalDistribution)
-            return _options(column, known, wanted)
-        assert isinstance(wanted, FloatDistribution | IntDistribution)
-        shares = shares_of_range(wanted, _numbers(known, column)) if known != wanted else column
+            if isinstance(known, CategoricalDistribution):
+                return _options(column, known, wanted)
+            return axes_middle(wanted, len(rows))
+        if isinstance(known, CategoricalDistribution):
+            return axes_middle(wanted, len(rows))
+        numbers = _numbers(as_range(known), column)
+        shares = column if known == wanted else shares_of_range(as_range(wanted), numbers)
         return np.where(np.isfinite(shares), shares, 0.5)[:, None]
 
     def _is_absent(self, condition: Condition, rows: Array) -> NDArray[np.bool_]:
@@ -145,7 +147,9 @@ def axes_middle(distribution: BaseDistribution, n: int) -> Array:
     return np.full((n, 1), 0.5)
 
 
-def _options(column: Array, known: CategoricalDistribution, wanted: CategoricalDistribution) -> Array:
+def _options(
+    column: Array, known: CategoricalDistribution, wanted: CategoricalDistribution
+) -> Array:
     points = axes_middle(wanted, len(column))
     for at, option in enumerate(known.choices):
         place = _place(wanted, option)
@@ -163,17 +167,15 @@ def _place(distribution: BaseDistribution, value: Scalar) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
     if distribution.single():
         return 0.0
-    share = float(shares_of_range(distribution, np.array([float(value)]))[0])
+    share = float(shares_of_range(as_range(distribution), np.array([float(value)]))[0])
     # a past range may be wider than the study's: its ends are the nearest there is
     return min(max(share, 0.0), 1.0)
 
 
-def _numbers(distribution: BaseDistribution, shares: Array) -> Array:
+def _numbers(distribution: Range, shares: Array) -> Array:
     """The numbers at these shares of a range."""
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = float(distribution.low), float(distribution.high)
     if distribution.log:
         return np.exp(math.log(low) + shares * (math.log(high) - math.log(low)))
@@ -183,25 +185,24 @@ def _numbers(distribution: BaseDistribution, shares: Array) -> Array:
 def _value(distribution: BaseDistribution, share: float) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(share)]
-    number = float(_stepped(distribution, _numbers(distribution, np.array([share])))[0])
-    return round(number) if isinstance(distribution, IntDistribution) else number
+    wanted = as_range(distribution)
+    number = float(_stepped(wanted, _numbers(wanted, np.array([share])))[0])
+    return round(number) if isinstance(wanted, IntDistribution) else number
 
 
 def _settled(distribution: BaseDistribution, column: Array) -> Array:
     if isinstance(distribution, CategoricalDistribution):
         return column
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
     if distribution.single():
         return np.where(np.isnan(column), np.nan, 0.0)
-    inside = np.clip(column, 0.0, 1.0)
-    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+    wanted, inside = as_range(distribution), np.clip(column, 0.0, 1.0)
+    if isinstance(wanted, FloatDistribution) and wanted.step is None:
         return inside
-    return shares_of_range(distribution, _stepped(distribution, _numbers(distribution, inside)))
+    return shares_of_range(wanted, _stepped(wanted, _numbers(wanted, inside)))
 
 
-def _stepped(distribution: BaseDistribution, numbers: Array) -> Array:
+def _stepped(distribution: Range, numbers: Array) -> Array:
     """The nearest numbers that the distribution has."""
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = float(distribution.low), float(distribution.high)
     if distribution.step is not None:
         n_steps = math.floor((high - low) / distribution.step + 1e-9)

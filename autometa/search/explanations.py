@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any, cast
 
 from optuna.trial import FrozenTrial
 
@@ -73,6 +74,20 @@ class Explanation:
             return "drawn by chance, kept by expected improvement"
         return "by the tree-structured Parzen estimator, without a past"
 
+    @classmethod
+    def from_attribute(cls, kept: Mapping[str, Any]) -> Explanation:
+        """What `as_attribute` told."""
+        return cls(
+            Origin(kept["origin"]),
+            kept.get("entry"),
+            dict(kept.get("tasks", {})),
+            kept.get("expected"),
+            kept.get("low"),
+            kept.get("high"),
+            kept.get("better_than"),
+            kept.get("prior_weight"),
+        )
+
     def as_attribute(self) -> dict[str, object]:
         """As JSON takes it; what is not known is left out."""
         found = {name: value for name, value in asdict(self).items() if value not in (None, {})}
@@ -81,7 +96,5 @@ class Explanation:
 
 def explain(trial: FrozenTrial) -> Explanation | None:
     """Why this trial has its config; None if no prior proposed it."""
-    kept = trial.user_attrs.get(ATTRIBUTE)
-    if not isinstance(kept, dict):
-        return None
-    return Explanation(**{**kept, "origin": Origin(kept["origin"])})
+    kept = cast("Mapping[str, Any] | None", trial.user_attrs.get(ATTRIBUTE))
+    return None if kept is None else Explanation.from_attribute(kept)

@@ -52,8 +52,11 @@ def match_spaces(
 
 def _is_alike(past: BaseDistribution, study: BaseDistribution) -> bool:
     if isinstance(past, CategoricalDistribution) and isinstance(study, CategoricalDistribution):
-        return any(type(one) is type(other) and one == other
-                   for one in past.choices for other in study.choices)
+        return any(
+            type(one) is type(other) and one == other
+            for one in past.choices
+            for other in study.choices
+        )
     return not isinstance(past, CategoricalDistribution | type(None)) and not isinstance(
         study, CategoricalDistribution
     )

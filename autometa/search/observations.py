@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -40,15 +41,16 @@ class Observations:
         """How many trials have a loss."""
         return len(self.losses)
 
-    @property
-    def taken(self) -> set[bytes]:
-        """All rows that were tried or are being tried; see `key_of`."""
-        return {key_of(row) for rows in (self.rows, self.failed, self.running) for row in rows}
+    def is_taken(self, rows: Array) -> NDArray[np.bool_]:
+        """Which rows (N, P) were tried or are being tried."""
+        taken = {key for some in (self.rows, self.failed, self.running) for key in keys_of(some)}
+        return np.array([key in taken for key in keys_of(rows)], dtype=bool)
 
 
-def key_of(row: Array) -> bytes:
-    """The same bytes for rows that make the same config."""
-    return np.round(np.where(np.isnan(row), -1.0, row), 9).tobytes()
+def keys_of(rows: Array) -> list[bytes]:
+    """For each row (P,) of several the same bytes if it makes the same config."""
+    alike = np.round(np.where(np.isnan(rows), -1.0, rows), 9)
+    return [row.tobytes() for row in alike]
 
 
 @dataclass(slots=True)

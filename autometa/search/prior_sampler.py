@@ -122,9 +122,7 @@ class PriorSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Change nothing: trials differ by their numbers, in whatever process they are asked."""
 
-    def _choose(
-        self, advised: _Advised, study: Study, trial: FrozenTrial
-    ) -> dict[str, Scalar]:
+    def _choose(self, advised: _Advised, study: Study, trial: FrozenTrial) -> dict[str, Scalar]:
         seen = advised.observer.observe(study, trial.number)
         fixed = _fixed_columns(trial, advised.advisor.coordinates)
         choice = advised.advisor.choose(seen, self._rng(trial), fixed)

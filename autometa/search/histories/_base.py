@@ -20,7 +20,7 @@ from autometa.spaces import Config
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Losses (n,) of one evaluation after `steps` (n,), which grow: epochs, rounds, folds, rows."""
+    """Losses (n,) of one evaluation after `steps` (n,), which grow: epochs, folds, rows."""
 
     steps: NDArray[np.float64]
     losses: NDArray[np.float64]

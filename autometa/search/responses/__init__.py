@@ -1,1 +1,1 @@
-"""Responses: how losses of past tasks depend on configs, learned so that a new task begins there."""
+"""Responses: how losses of past tasks depend on configs, learned for a new task to begin with."""

@@ -87,7 +87,8 @@ class Attention:
         if self.length is None or not any(name in description for name in self.names):
             return even
         values = np.array([[description.get(name, np.nan) for name in self.names]], dtype=float)
-        return _falling(self._distances(self._standard(values)), self.length)[0]
+        found: Array = _falling(self._distances(self._standard(values)), self.length)[0]
+        return found
 
     def _standard(self, values: Array) -> Array:
         logs = np.where(self.is_log, np.log1p(np.maximum(values, 0.0)), values)

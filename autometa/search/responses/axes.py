@@ -24,6 +24,8 @@ from optuna.distributions import (
 
 from autometa.spaces import Config, Scalar
 
+Range = FloatDistribution | IntDistribution
+
 # how far outside a range, in lengths of it, values of a wider history still count as they are
 _MARGIN = 0.25
 
@@ -60,15 +62,19 @@ class Axes:
 def _encode(distribution: BaseDistribution, values: Sequence[Scalar]) -> NDArray[np.float64]:
     if isinstance(distribution, CategoricalDistribution):
         return _encode_options(distribution.choices, values)
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
     numbers = np.array([_number(value) for value in values])
-    shares = shares_of_range(distribution, numbers)
+    shares = shares_of_range(as_range(distribution), numbers)
     return np.where(np.isfinite(shares), shares, 0.5)[:, None]
 
 
-def shares_of_range(
-    distribution: FloatDistribution | IntDistribution, values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def as_range(distribution: BaseDistribution) -> Range:
+    """The distribution, which is of numbers: Optuna has no third kind."""
+    if not isinstance(distribution, FloatDistribution | IntDistribution):
+        raise TypeError(f"{distribution} is neither of choices nor of numbers")
+    return distribution
+
+
+def shares_of_range(distribution: Range, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where numbers lie between the ends of a range, 0 to 1 (a little beyond for outsiders)."""
     low, high = float(distribution.low), float(distribution.high)
     if distribution.log:
@@ -78,9 +84,7 @@ def shares_of_range(
     return np.clip(shares, -_MARGIN, 1.0 + _MARGIN)
 
 
-def _encode_options(
-    options: Sequence[Scalar], values: Sequence[Scalar]
-) -> NDArray[np.float64]:
+def _encode_options(options: Sequence[Scalar], values: Sequence[Scalar]) -> NDArray[np.float64]:
     # 1 and True are equal, and so are their hashes
     place = {(type(option), option): at for at, option in enumerate(options)}
     points = np.full((len(values), len(options)), 1.0 / len(options))

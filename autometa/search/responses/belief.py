@@ -9,10 +9,10 @@ Axes: T tasks, M anchors, n trials, N candidates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from autometa.search.responses._base import Array, Interpolation, Responses
@@ -34,15 +34,15 @@ _MOST_MATCHED = 128  # tasks whose scores are sorted at every suggestion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """Losses (n,) of a study's trials, and their points on the past's axes and on its own."""
+    """Losses (n,) of a study's trials, what the past sees of them, and their own points (n, D)."""
 
-    past: Array
+    view: View
     own: Array
     losses: Array
 
-    def some(self, chosen: Array) -> Trials:
+    def some(self, chosen: NDArray[np.int64]) -> Trials:
         """These trials only."""
-        return Trials(self.past[chosen], self.own[chosen], self.losses[chosen])
+        return Trials(self.view.some(chosen), self.own[chosen], self.losses[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,21 +78,51 @@ class Past:
         """By the attention `weights` (T,) to tasks."""
         mean = weights @ responses.means
         away = (responses.means - mean) * np.sqrt(weights)[:, None]
-        return cls(
-            responses, interpolation, weights, mean, away.T @ away + responses.spread
-        )
+        return cls(responses, interpolation, weights, mean, away.T @ away + responses.spread)
 
-    def told(self, points: Array) -> Array:
-        """What each past task says (T, N) of points on the past's axes."""
-        found: Array = self.responses.means @ self.interpolation.weights(points).T
+    def view(self, points: Array) -> View:
+        """Points (N, D) on the past's axes, as the past sees them."""
+        weights = self.interpolation.weights(points)
+        shared = weights @ self.covariance
+        return View(weights, shared, weights @ self.mean, (shared * weights).sum(1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the past makes of N configs.
+
+    `weights` (N, M) interpolate between the anchors, `shared` (N, M) are covariances with them,
+    `mean` (N,) and `variance` (N,) are of the scores.
+    """
+
+    weights: Array
+    shared: Array
+    mean: Array
+    variance: Array
+
+    def told(self, means: Array) -> Array:
+        """What each of T tasks says (T, N), by their responses (T, M)."""
+        found: Array = means @ self.weights.T
         return found
+
+    def some(self, chosen: NDArray[np.int64]) -> View:
+        """Of these configs only."""
+        return View(*(part[chosen] for part in self._parts))
+
+    def beside(self, other: View) -> View:
+        """Of these configs, then of the others."""
+        pairs = zip(self._parts, other._parts, strict=True)
+        return View(*(np.concatenate(pair) for pair in pairs))
+
+    @property
+    def _parts(self) -> tuple[Array, Array, Array, Array]:
+        return self.weights, self.shared, self.mean, self.variance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parts:
     """What both processes are made of at the trials (n, ...)."""
 
-    weights: Array
     mean: Array
     shared: Array
     smooth: Array
@@ -124,9 +154,9 @@ class Mind:
     @classmethod
     def of(cls, past: Past, own: Kernel, trials: Trials, log_odds: float = PRIOR_LOG_ODDS) -> Mind:
         """`own` is the smooth rest's kernel, on the study's axes; one trial or more."""
-        parts = _parts(past, own, trials)
+        parts = _parts(own, trials)
         chosen = _spread_by_loss(trials.losses)
-        few = _parts(past, own, trials.some(chosen))
+        few = _parts(own, trials.some(chosen))
         observed = own_scores(trials.losses[chosen])
         rest, noise, alone_noise = _FIRST_REST, _FIRST_NOISE, _FIRST_NOISE
         if len(chosen) >= _LEAST_TO_CHOOSE:
@@ -137,7 +167,7 @@ class Mind:
         odds -= log_evidence(few.alone(alone_noise), observed)
         heaviest = np.argsort(-past.weights, kind="stable")[:_MOST_MATCHED]
         heavy = past.weights[heaviest]
-        told = past.responses.means[heaviest] @ parts.weights.T
+        told = trials.view.told(past.responses.means[heaviest])
         return cls(
             past=past,
             own=own,
@@ -151,17 +181,15 @@ class Mind:
             weight=float(expit(odds)),
         )
 
-    def beliefs(self, past_points: Array, own_points: Array) -> Beliefs:
-        """Of candidates' points (N, D) on the past's axes and on the study's own."""
-        weights = self.past.interpolation.weights(past_points)
-        shared = weights @ self.past.covariance
+    def beliefs(self, view: View, own_points: Array) -> Beliefs:
+        """Of candidates, by what the past sees of them and their points (N, D) on own axes."""
         smooth = self.own.between(own_points, self.trials.own)
         past = predict(
             self.parts.past(self.rest, self.noise),
             self.scores,
-            weights @ self.past.mean,
-            shared @ self.parts.weights.T + self.rest * smooth,
-            (shared * weights).sum(1) + self.rest * self.own.signal,
+            view.mean,
+            view.shared @ self.trials.view.weights.T + self.rest * smooth,
+            view.variance + self.rest * self.own.signal,
         )
         level = float(self.own_scores.mean())
         alone = predict(
@@ -176,20 +204,16 @@ class Mind:
         )
 
 
-def _parts(past: Past, own: Kernel, trials: Trials) -> _Parts:
-    weights = past.interpolation.weights(trials.past)
-    return _Parts(
-        weights,
-        weights @ past.mean,
-        weights @ past.covariance @ weights.T,
-        own.between(trials.own, trials.own),
-    )
+def _parts(own: Kernel, trials: Trials) -> _Parts:
+    view = trials.view
+    return _Parts(view.mean, view.shared @ view.weights.T, own.between(trials.own, trials.own))
 
 
-def _spread_by_loss(losses: Array) -> Array:
+def _spread_by_loss(losses: Array) -> NDArray[np.int64]:
     """Indices of at most `_MOST_TO_CHOOSE` trials, evenly from the best to the worst."""
-    order: Sequence[int] = np.argsort(losses, kind="stable").tolist()
+    order: NDArray[np.int64] = np.argsort(losses, kind="stable")
     if len(order) <= _MOST_TO_CHOOSE:
-        return np.array(order)
+        return order
     places = np.linspace(0, len(order) - 1, _MOST_TO_CHOOSE).round().astype(int)
-    return np.array(order)[places]
+    found: NDArray[np.int64] = order[places]
+    return found

@@ -61,7 +61,12 @@ def learn_kernel(tasks: Sequence[tuple[Points, NDArray[np.float64]]]) -> Kernel:
     start = np.concatenate([np.full(n_columns, np.log(START_SCALE)), [np.log(0.1), 0.0]])
     bounds = [_SCALE_BOUNDS] * n_columns + [_NOISE_BOUNDS, _SIGNAL_BOUNDS]
     found = minimize(
-        _misfit, start, args=(tasks,), jac=True, method="L-BFGS-B", bounds=bounds,
+        _misfit,
+        start,
+        args=(tasks,),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
         options={"maxiter": _N_STEPS},
     ).x
     return Kernel(np.exp(found[:n_columns]), float(np.exp(found[-1])), float(np.exp(found[-2])))
@@ -99,7 +104,9 @@ def _misfit_of_task(
     pull = np.outer(fit, fit) - cho_solve(factor, np.eye(n))  # eq. 5.9
     # d correlation / d log scale = -5/3 (1 + r) exp(-r) times the column's squared distance
     slope = -(5.0 / 3.0) * signal * pull * (1.0 + r) * decay
-    by_scale = (slope.sum(1)[:, None] * scaled * scaled).sum(0) - (scaled * (slope @ scaled)).sum(0)
+    by_scale = (slope.sum(1)[:, None] * scaled * scaled).sum(0) - (scaled * (slope @ scaled)).sum(
+        0
+    )
     by_noise = 0.5 * noise * float(np.trace(pull))
     by_signal = 0.5 * signal * float((pull * correlations).sum())
     return value, -np.concatenate([by_scale, [by_noise, by_signal]])

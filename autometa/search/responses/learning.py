@@ -144,7 +144,9 @@ def _choose_configs(
     points = np.stack([point for _, point in found.values()])
     scaled = points * kernel.scales
     n_anchors = options.n_anchors(len(tasks))
-    anchors = spread_out(scaled, n_anchors, spread_out(scaled[: len(best)], n_anchors // 2).tolist())
+    anchors = spread_out(
+        scaled, n_anchors, spread_out(scaled[: len(best)], n_anchors // 2).tolist()
+    )
     pool = spread_out(scaled, options.n_pool, range(min(len(best), options.n_pool * 3 // 4)))
     return tuple(configs[at] for at in pool), points[anchors]
 
@@ -226,5 +228,5 @@ def _log_costs(tasks: Sequence[_Task], interpolation: Interpolation) -> Array | 
         return None
     weights = interpolation.weights(np.concatenate(points))
     system = weights.T @ weights + interpolation.inverse  # logarithms deviate by about 1
-    found: Array = np.linalg.solve(system, weights.T @ np.concatenate(logs))
+    found: Array = cho_solve(cho_factor(system), weights.T @ np.concatenate(logs))
     return found

@@ -67,16 +67,13 @@ def log_evidence(given: Moments, scores: Array) -> float:
     The level has a flat prior (Rasmussen and Williams, eq. 2.45), the spread an even one over a
     few values.
     """
-    n = len(scores)
     factor = cho_factor(given.covariance, lower=True)
-    ones = np.ones(n)
-    by_ones = cho_solve(factor, ones)
-    precision = float(ones @ by_ones)
-    found: list[float] = []
-    for spread in _SPREADS:
-        error = scores / spread - given.mean
-        error = error - float(by_ones @ error) / precision
-        fit = float(error @ cho_solve(factor, error))
-        found.append(-0.5 * fit - (n - 1) * float(np.log(spread)))
-    log_volume = float(np.log(np.diag(factor[0])).sum()) + 0.5 * np.log(precision)
-    return float(logsumexp(found)) - float(np.log(len(_SPREADS))) - log_volume
+    told = np.stack([scores, given.mean, np.ones(len(scores))], axis=1)
+    products = told.T @ cho_solve(factor, told)
+    # of scores / spread less the mean, and of what is left of them beside any level
+    squares = products[0, 0] / _SPREADS**2 - 2.0 * products[0, 1] / _SPREADS + products[1, 1]
+    by_level = products[0, 2] / _SPREADS - products[1, 2]
+    fits = squares - by_level**2 / products[2, 2]
+    found = logsumexp(-0.5 * fits - (len(scores) - 1) * np.log(_SPREADS)) - np.log(len(_SPREADS))
+    log_volume = np.log(np.diag(factor[0])).sum() + 0.5 * np.log(products[2, 2])
+    return float(found - log_volume)

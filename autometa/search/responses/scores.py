@@ -10,8 +10,8 @@ Axes: T tasks, n trials.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from autometa.search.responses._base import Array
 
