@@ -61,8 +61,16 @@ def select_table(connection: Connection, fingerprint: str) -> TableRecord | None
     row = connection.execute(
         select(*TableRow.__table__.c).where(TableRow.fingerprint == fingerprint)
     ).first()
-    if row is None:
-        return None
+    return None if row is None else _table(row)
+
+
+def select_tables(connection: Connection) -> dict[str, TableRecord]:
+    """Every table by its fingerprint."""
+    rows = connection.execute(select(*TableRow.__table__.c))
+    return {row.fingerprint: _table(row) for row in rows}
+
+
+def _table(row: Any) -> TableRecord:
     values = dict(row._mapping)
     return TableRecord(**(values | {"description": from_json(row.description)}))
 
@@ -114,6 +122,12 @@ def select_with_workspace(connection: Connection) -> list[StudyRecord]:
     """The studies that have a folder for their working files, or had one."""
     rows = connection.execute(_studies().where(StudyRow.workspace.is_not(None)))
     return [_study(row) for row in rows]
+
+
+def select_studies(connection: Connection) -> list[StudyRecord]:
+    """Every study, the oldest first."""
+    query = _studies().order_by(StudyRow.created_at, StudyRow.id)
+    return [_study(row) for row in connection.execute(query)]
 
 
 def select_study_by_prefix(connection: Connection, prefix: str) -> StudyRecord:
