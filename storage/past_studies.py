@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from autometa.records import TrialRecord
 from autometa.storage import study_rows, trial_rows
@@ -61,19 +60,16 @@ def _select_curves(
 ) -> dict[str, dict[int, tuple[FoldCurve, ...]]]:
     """The curves by study and trial number."""
     of_trial: dict[tuple[str, int], list[FoldCurve]] = defaultdict(list)
-    for study_id, number, fold, steps, losses in connection.execute(_curves_of(studies)):
+    query = (
+        select(TrialRow.study_id, TrialRow.number, CurveRow.fold, CurveRow.steps, CurveRow.losses)
+        .join(CurveRow, CurveRow.trial_id == TrialRow.id)
+        .where(TrialRow.study_id.in_([study.id for study in studies]))
+        .order_by(CurveRow.trial_id, CurveRow.fold)
+    )
+    for study_id, number, fold, steps, losses in connection.execute(query):
         curve = FoldCurve(fold, tuple(from_json(steps)), tuple(from_json(losses)))
         of_trial[study_id, number].append(curve)
     found: dict[str, dict[int, tuple[FoldCurve, ...]]] = defaultdict(dict)
     for (study_id, number), curves in of_trial.items():
         found[study_id][number] = tuple(curves)
     return found
-
-
-def _curves_of(studies: Sequence[StudyRecord]) -> Select[Any]:
-    return (
-        select(TrialRow.study_id, TrialRow.number, CurveRow.fold, CurveRow.steps, CurveRow.losses)
-        .join(CurveRow, CurveRow.trial_id == TrialRow.id)
-        .where(TrialRow.study_id.in_([study.id for study in studies]))
-        .order_by(CurveRow.trial_id, CurveRow.fold)
-    )

@@ -236,7 +236,7 @@ class Store:
             return trial_rows.select_trials(connection, study_id, states, has_curves)
 
     def past_studies(self, has_curves: bool = True) -> Iterator[PastStudy]:
-        """Every study that has trials, the oldest first, as one view of the store.
+        """Every study that has trials, the oldest first, within one reading of the store.
 
         In bulk, for what learns from history; without curves it is several times as quick.
         """

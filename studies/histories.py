@@ -1,0 +1,194 @@
+"""The history in our own store, as what search learns from.
+
+Losses are comparable if table, metric, splits and seed are the same: such trials are one past
+task, whichever runs they are of. Configs are in the joint names of `search.spaces`. A trial that
+failed, crashed or ran out of time or memory has no loss. One that was pruned is judged by how it
+stood when it ended (`search.histories.pruned`): after whole folds by their mean, among all trials;
+in its first fold by its learning curve, among those of its learner; without either it is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+
+from autometa.learners import available_learners, find_learner
+from autometa.learners._base import TableShape
+from autometa.records import TrialRecord, TrialState
+from autometa.search.histories._base import Curve, History, PastTask
+from autometa.search.histories.distributions import infer_distributions, unite_distributions
+from autometa.search.histories.pruned import judge_pruned
+from autometa.search.spaces import LEARNER, distributions, to_params
+from autometa.spaces import Config
+from autometa.storage import Store
+from autometa.storage.past_studies import FoldCurve, PastStudy
+from autometa.tables._base import Target, TaskKind
+
+
+def read_store(
+    store: Store, *, has_curves: bool = True, without_studies: frozenset[str] = frozenset()
+) -> History:
+    """The history in the store, but for studies of these ids: a task of each table and metric.
+
+    A task is described by its table's description, and is kin to those of tables of the same name.
+    Its name is the table's, with metric, splits and seed where the store has several. Curves are
+    of what a learner stops by, the mean of the folds that were finished. Distributions are those
+    of the learners' spaces, for tables of any shape.
+    """
+    merged: dict[tuple[object, ...], list[PastStudy]] = defaultdict(list)
+    for past in store.past_studies(has_curves):
+        if past.study.id not in without_studies:
+            merged[_setting_of(past)].append(past)
+    names = Counter(together[0].table.name for together in merged.values())
+    tasks = [_task(together, names) for together in merged.values()]
+    kept = tuple(task for task in tasks if task.configs)
+    return History(kept, _distributions(kept), f"{len(kept)} tasks of the store {store.shown_url}")
+
+
+def _setting_of(past: PastStudy) -> tuple[object, ...]:
+    """What makes losses comparable when it is equal."""
+    study = past.study
+    return study.table, study.metric, study.split, study.seed
+
+
+def _task(together: Sequence[PastStudy], names: Mapping[str, int]) -> PastTask:
+    study, table = together[0].study, together[0].table
+    setting = f" ({study.metric}, {study.split}, seed {study.seed}, {table.fingerprint[:6]})"
+    found = [
+        _Evaluation.of(trial, past.curves.get(trial.number, ()))
+        for past in together
+        for trial in past.trials
+    ]
+    kept = _judged(found)
+    curves = tuple(one.curve for one in kept)
+    return PastTask(
+        table.name + (setting if names[table.name] > 1 else ""),
+        tuple(one.config for one in kept),
+        np.array([one.loss for one in kept], dtype=np.float64),
+        np.array([one.cost_s for one in kept], dtype=np.float64),
+        dict(table.description),
+        table.name,
+        curves if any(curves) else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """A trial as history sees it. `folds` is the mean of the first folds, after each of them."""
+
+    learner: str
+    config: Config
+    is_pruned: bool
+    loss: float
+    cost_s: float
+    curve: Curve | None
+    folds: Curve | None
+
+    @classmethod
+    def of(cls, trial: TrialRecord, curves: Sequence[FoldCurve]) -> _Evaluation:
+        """Of a trial and its folds' curves."""
+        is_pruned = trial.state is TrialState.PRUNED
+        is_whole = trial.state is TrialState.COMPLETE and trial.loss is not None
+        loss = float(trial.loss) if is_whole and trial.loss is not None else math.nan
+        return cls(
+            trial.learner,
+            to_params(trial.learner, trial.config),
+            is_pruned,
+            loss if math.isfinite(loss) else math.nan,
+            # what a part of an evaluation took says nothing of the whole
+            math.nan if is_pruned else trial.duration_s,
+            _mean_curve(curves, len(trial.fold_losses)),
+            _fold_curve(trial.fold_losses),
+        )
+
+
+def _judged(found: Sequence[_Evaluation]) -> list[_Evaluation]:
+    """The evaluations, pruned ones with the losses that they are worth; without a verdict none."""
+    losses = [one.loss for one in found]
+    after_fold = [at for at, one in enumerate(found) if one.is_pruned and one.folds is not None]
+    whole = [(one.folds, one.loss) for one in found if math.isfinite(one.loss)]
+    _fill(losses, after_fold, judge_pruned([found[at].folds for at in after_fold], whole))
+    in_fold: dict[str, list[int]] = defaultdict(list)
+    for at, one in enumerate(found):
+        if one.is_pruned and one.folds is None:
+            in_fold[one.learner].append(at)
+    for learner, ats in in_fold.items():
+        alike = [(one.curve, one.loss) for one in found if one.learner == learner]
+        _fill(losses, ats, judge_pruned([found[at].curve for at in ats], alike))
+    return [
+        replace(one, loss=loss)
+        for one, loss in zip(found, losses, strict=True)
+        if not (one.is_pruned and math.isnan(loss))
+    ]
+
+
+def _fill(losses: list[float], ats: Iterable[int], judged: Iterable[float]) -> None:
+    for at, loss in zip(ats, judged, strict=True):
+        losses[at] = loss
+
+
+def _fold_curve(fold_losses: Sequence[float]) -> Curve | None:
+    if not fold_losses:
+        return None
+    n = np.arange(1, len(fold_losses) + 1, dtype=np.float64)
+    return Curve(n, np.cumsum(np.array(fold_losses, dtype=np.float64)) / n)
+
+
+def _mean_curve(curves: Sequence[FoldCurve], n_finished: int) -> Curve | None:
+    """The mean over finished folds, at every step of one of them; without any, the first fold.
+
+    Where training ended earlier a fold stays at its best, which is what is kept of it.
+    """
+    used = [curve for curve in curves if curve.fold < max(n_finished, 1) and curve.steps]
+    if not used:
+        return None
+    steps = np.unique(np.concatenate([np.array(curve.steps) for curve in used]))
+    # from where all have begun: a mean of others would jump there
+    steps = steps[steps >= max(curve.steps[0] for curve in used)]
+    return Curve(steps.astype(np.float64), np.mean([_at(steps, one) for one in used], axis=0))
+
+
+def _at(steps: NDArray[np.int64], curve: FoldCurve) -> NDArray[np.float64]:
+    """A fold's losses after these steps."""
+    losses = np.array(curve.losses, dtype=np.float64)
+    at = np.searchsorted(np.array(curve.steps), steps, "right") - 1
+    return np.where(steps > curve.steps[-1], losses.min(), losses[at])
+
+
+def _distributions(tasks: Sequence[PastTask]) -> dict[str, BaseDistribution]:
+    """Those of the learners' spaces; of settings they no longer have, what the values tell."""
+    configs = [config for task in tasks for config in task.configs]
+    learners = dict.fromkeys(str(config[LEARNER]) for config in configs)
+    known = {name: None for name in available_learners() if name in learners}
+    found = unite_distributions(
+        pair
+        for shape in _shapes()
+        for pair in distributions(
+            {name: find_learner(name).space(shape) for name in known}
+        ).items()
+    )
+    return found | {
+        name: inferred
+        for name, inferred in infer_distributions(configs).items()
+        if name not in found or (name == LEARNER and set(learners) > set(known))
+    }
+
+
+def _shapes() -> list[TableShape]:
+    """Tables that together have every setting of every learner."""
+    targets = (
+        Target("y", TaskKind.MULTICLASS, ("a", "b", "c")),
+        Target("y", TaskKind.BINARY, ("a", "b")),
+        Target("y", TaskKind.REGRESSION, ()),
+    )
+    return [
+        TableShape(1000, 10, n_codes, target, has_prior)
+        for target, n_codes, has_prior in product(targets, (10, 0), (True, False))
+    ]
