@@ -19,8 +19,9 @@ from autometa.search.candidates import NEAR, POOL, Candidates, Gatherer
 from autometa.search.conditions import find_conditions
 from autometa.search.coordinates import Array, Coordinates
 from autometa.search.explanations import Explanation, Origin
+from autometa.search.failures import chances_of_success
 from autometa.search.observations import Observations, keys_of
-from autometa.search.portfolio import agreeing_weights, expected_regrets, shares
+from autometa.search.portfolio import agreeing_weights, expected_gains, shares
 from autometa.search.responses._base import Interpolation, Responses, regrets_at
 from autometa.search.responses.axes import Axes
 from autometa.search.responses.belief import Beliefs, Mind, Past, Trials, View
@@ -31,7 +32,6 @@ _ORIGINS = {POOL: Origin.PAST, NEAR: Origin.NEAR}
 _INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
 _LEAST_IMPROVEMENT = 1e-300  # has a logarithm
 _GOOD = -1.0  # the score of the best sixth of configs
-_FAILURE_PRIOR = 0.5  # trials' worth of belief that a config does not fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Advisor:
     def _next_of_portfolio(
         self, seen: Observations, n_before: int, gatherer: Gatherer
     ) -> Choice | None:
-        """The pool's config of least expected regret; None if all of it was tried."""
+        """The pool's config of most expected gain; None if all of it was tried."""
         is_out = seen.is_taken(self._pool) | ~gatherer.has_fixed(self._pool)
         if is_out.all():
             return None
@@ -137,8 +137,10 @@ class Advisor:
         if len(seen.running):
             running = self._told(seen.running)
             reached = np.minimum(reached, regrets_at(running, self._responses.regrets).min(1))
-        expected = expected_regrets(weights, self._pool_regrets, reached)
-        at = int(np.where(is_out, np.inf, expected).argmin())
+        gains = expected_gains(weights, self._pool_regrets, reached)
+        if len(seen.failed):
+            gains = gains * self._chances(self._own_points(self._pool), seen)
+        at = int(np.where(is_out, -np.inf, gains).argmax())
         speakers = shares(weights, self._pool_regrets[:, at], reached)
         score = float(weights @ self._pool_told[:, at])
         explanation = Explanation(
@@ -181,7 +183,7 @@ class Advisor:
             chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
             worth = worth + self.options.decay * mind.weight / seen.n_known * chance
         if len(seen.failed):
-            worth = worth + np.log(self._chance_of_success(own_points, seen))
+            worth = worth + np.log(self._chances(own_points, seen))
         if self.options.per_second and self._responses.log_costs is not None:
             worth = worth - view.weights @ self._responses.log_costs
         return worth, beliefs
@@ -192,12 +194,10 @@ class Advisor:
         pool = self._pool_view.some(found.pool_at[is_pool])
         return pool.beside(self._view(found.rows[~is_pool]))
 
-    def _chance_of_success(self, own_points: Array, seen: Observations) -> Array:
-        """How likely configs (N,) do not fail, by the trials near them."""
-        bad = self._kernel.between(own_points, self._own_points(seen.failed)).sum(1)
-        good = self._kernel.between(own_points, self._own_points(seen.rows)).sum(1)
-        found: Array = (good + _FAILURE_PRIOR) / (good + bad + _FAILURE_PRIOR)
-        return found
+    def _chances(self, own_points: Array, seen: Observations) -> Array:
+        """How likely configs (N,) do not fail."""
+        failed, fine = self._own_points(seen.failed), self._own_points(seen.rows)
+        return chances_of_success(own_points, failed, fine)
 
     def _view(self, rows: Array) -> View:
         return self._past.view(self.coordinates.points(rows, self._responses.axes))

@@ -90,8 +90,9 @@ class Explanation:
 
     def as_attribute(self) -> dict[str, object]:
         """As JSON takes it; what is not known is left out."""
-        found = {name: value for name, value in asdict(self).items() if value not in (None, {})}
-        return found | {"origin": str(self.origin)}
+        known = {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        found: dict[str, object] = {**known, "origin": str(self.origin)}
+        return found
 
 
 def explain(trial: FrozenTrial) -> Explanation | None:

@@ -37,12 +37,12 @@ def agreeing_weights(attention: Array, told: Array, losses: Array) -> Array:
     return found
 
 
-def expected_regrets(weights: Array, regrets: Array, reached: Array) -> Array:
-    """Mean regrets (N,) of tasks (T, N) if each config were tried too.
+def expected_gains(weights: Array, regrets: Array, reached: Array) -> Array:
+    """How much less the mean regret would be (N,) if each config were tried too.
 
-    `reached` (T,) is each task's least regret of the configs tried before.
+    `regrets` (T, N) are the tasks', `reached` (T,) their least of the configs tried before.
     """
-    found: Array = weights @ np.minimum(regrets, reached[:, None])
+    found: Array = weights @ np.maximum(reached[:, None] - regrets, 0.0)
     return found
 
 

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autometa.search.advisor import Advisor, AdvisorOptions
 from autometa.search.coordinates import Coordinates
-from autometa.search.explanations import ATTRIBUTE, Explanation, Origin
+from autometa.search.explanations import ATTRIBUTE, Explanation
 from autometa.search.histories._base import History
 from autometa.search.matching import Match, match_spaces
 from autometa.search.observations import Observer
@@ -73,18 +73,18 @@ class PriorSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """All settings that are known: those of `space`, or of the study's trials so far."""
+        self._raise_error_if_multi_objective(study)
         if self._past is None:
             return self._without_past.infer_relative_search_space(study, trial)
-        self._raise_error_if_multi_objective(study)
         return dict(self._space) if self._space is not None else _space_of(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A whole config. What its conditions rule out is left out."""
+        self._raise_error_if_multi_objective(study)
         if self._past is None:
             return self._without_past.sample_relative(study, trial, search_space)
-        self._raise_error_if_multi_objective(study)
         advised = self._advised_for(self._past, search_space)
         if advised is None:
             return {}
@@ -100,11 +100,11 @@ class PriorSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A setting's value in the config chosen for the trial, else one by chance."""
+        self._raise_error_if_multi_objective(study)
         if self._past is None:
             return self._without_past.sample_independent(
                 study, trial, param_name, param_distribution
             )
-        self._raise_error_if_multi_objective(study)
         config = self._drawn.get(trial.number, {})
         return _nearest(param_name, param_distribution, config, self._rng(trial, param_name))
 
@@ -143,7 +143,8 @@ class PriorSampler(BaseSampler):
         self, past: _Past, search_space: Mapping[str, BaseDistribution]
     ) -> _Advised | None:
         """The advisor for this space; the past's own space until the study's is known."""
-        space = dict(search_space) or dict(past.responses.axes.distributions)
+        known = search_space or past.responses.axes.distributions
+        space = dict(sorted(known.items()))  # in one order, however the study came to know it
         if self._advised is None or self._advised.space != space:
             self.match = match_spaces(past.responses.axes.distributions, space)
             if not self.match.matched:
@@ -200,7 +201,7 @@ def _space_of(study: Study, asking: FrozenTrial) -> dict[str, BaseDistribution]:
     for trial in study.get_trials(deepcopy=False):
         if trial.number != asking.number:
             found.update(trial.distributions)
-    return dict(sorted(found.items()))
+    return found
 
 
 def _fixed_columns(trial: FrozenTrial, coordinates: Coordinates) -> dict[int, float]:
@@ -253,6 +254,3 @@ def _keep(study: Study, trial: FrozenTrial, why: Explanation) -> None:
     trial_id = getattr(trial, "_trial_id", None)
     if storage is not None and trial_id is not None:
         storage.set_trial_user_attr(trial_id, ATTRIBUTE, why.as_attribute())
-
-
-_WITHOUT = Explanation(Origin.TPE)
