@@ -21,6 +21,7 @@ from autometa.cli_options import (
     budget_options,
     collect_options,
     columns_options,
+    distill_options,
     reading_words,
     source_options,
     study_options,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from autometa.studies.api import ReadingWords, TuneWords
     from autometa.studies.collection_plan import CollectWords
+    from autometa.studies.distilling import DistillWords
     from autometa.studies.prior_training import PriorTrainWords
     from autometa.studies.reports.listing import Listing
     from autometa.studies.results import TuneResult
@@ -329,6 +331,20 @@ def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[Collec
     click.echo(collected.sentence, err=True)
     if collected.is_interrupted:
         context.exit(_INTERRUPTED)
+
+
+@prior.command("distill")
+@distill_options
+@_store_option
+def prior_distill(**words: Unpack[DistillWords]) -> None:
+    """Write the store's trials to one file: the history that a search prior learns from.
+
+    It can be kept, or sent to a colleague. It holds tables' names and figures, and configs with
+    their losses, but no cell of a table.
+    """
+    from autometa.studies.distilling import DistillOptions, distill_history
+
+    click.echo(distill_history(DistillOptions(**words)).sentence, err=True)
 
 
 @cli.group()

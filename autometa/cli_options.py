@@ -131,6 +131,14 @@ study_options = together(
 )
 
 
+_half_option = click.option(
+    "--half",
+    type=click.Choice(["design", "report", "all"]),
+    default="all",
+    help="Half of the families to learn from; the other can then be measured on. [all]",
+)
+
+
 def tables_options(*, is_required: bool) -> Callable[[Command], Command]:
     """Which tables of a folder with a manifest."""
     return together(
@@ -148,12 +156,7 @@ def tables_options(*, is_required: bool) -> Callable[[Command], Command]:
             required=is_required,
             help="What is in it, and which are kin.",
         ),
-        click.option(
-            "--half",
-            type=click.Choice(["design", "report", "all"]),
-            default="all",
-            help="Half of the families to learn from; the other can then be measured on. [all]",
-        ),
+        _half_option,
     )
 
 
@@ -173,4 +176,13 @@ collect_options = together(
     _columns("--learners", "Learners to try. [all]"),
     click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]"),
     click.option("--workers", type=int, default=1, metavar="N", help="Worker processes. [1]"),
+)
+
+distill_options = together(
+    click.option("-o", "--output", required=True, metavar="FILE", type=Path, help="The file."),
+    click.option("--name", metavar="NAME", help="What to call the history. [the file's name]"),
+    click.option(
+        "--manifest", metavar="CSV", type=Path, help="Which tables are kin; --half needs it."
+    ),
+    _half_option,
 )

@@ -35,7 +35,13 @@ from autometa.tables._base import Target, TaskKind
 def read_store(
     store: Store, *, has_curves: bool = True, without_studies: frozenset[str] = frozenset()
 ) -> History:
-    """The history in the store, but for studies of these ids: a task of each table and metric.
+    """The history in the store, but for studies of these ids: a task of each table and metric."""
+    past = (one for one in store.past_studies(has_curves) if one.study.id not in without_studies)
+    return history_of(past, f"the store {store.shown_url}")
+
+
+def history_of(studies: Iterable[PastStudy], source: str) -> History:
+    """The history of these studies.
 
     A task is described by its table's description, and is kin to those of tables of the same name.
     Its name is the table's, with metric, splits and seed where the store has several. Curves are
@@ -43,13 +49,12 @@ def read_store(
     of the learners' spaces, for tables of any shape.
     """
     merged: dict[tuple[object, ...], list[PastStudy]] = defaultdict(list)
-    for past in store.past_studies(has_curves):
-        if past.study.id not in without_studies:
-            merged[_setting_of(past)].append(past)
+    for past in studies:
+        merged[_setting_of(past)].append(past)
     names = Counter(together[0].table.name for together in merged.values())
-    tasks = [_task(together, names) for together in merged.values()]
+    tasks = tuple(_task(together, names) for together in merged.values())
     kept = tuple(task for task in tasks if task.configs)
-    return History(kept, _distributions(kept), f"{len(kept)} tasks of the store {store.shown_url}")
+    return History(kept, _distributions(kept), source)
 
 
 def _setting_of(past: PastStudy) -> tuple[object, ...]:
@@ -166,7 +171,9 @@ def _distributions(tasks: Sequence[PastTask]) -> dict[str, BaseDistribution]:
     """Those of the learners' spaces; of settings they no longer have, what the values tell."""
     configs = [config for task in tasks for config in task.configs]
     learners = dict.fromkeys(str(config[LEARNER]) for config in configs)
-    known = {name: None for name in available_learners() if name in learners}
+    known = [name for name in available_learners() if name in learners]
+    if not known:
+        return infer_distributions(configs)
     found = unite_distributions(
         pair
         for shape in _shapes()
