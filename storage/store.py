@@ -205,14 +205,19 @@ class Store:
         with reading(self._engine) as connection:
             return study_rows.select_with_workspace(connection)
 
-    def add_trial(self, study_id: str, trial: TrialRecord) -> None:
+    def add_trial(
+        self, study_id: str, trial: TrialRecord, reasons: Iterable[ProposalRecord] = ()
+    ) -> None:
         """Keep a finished trial, whole or not at all; one whose number is known is ignored.
 
-        Its curve comes back fold by fold, in the order of folds.
+        Its curve comes back fold by fold, in the order of folds. `reasons` are the proposals that
+        led to it, kept with it.
         """
         try:
             with writing(self._engine) as connection:
                 trial_rows.insert_trial(connection, study_id, trial)
+                for reason in reasons:
+                    study_rows.insert_proposal(connection, reason)
                 connection.execute(_TOUCH_STUDY, {"touched_id": study_id, "now": utc_now()})
         except IntegrityError:
             if not self._has_trial(study_id, trial.number):

@@ -17,6 +17,7 @@ from optuna.trial import TrialState as OptunaState
 
 from autometa.priors._base import ProposedConfig
 from autometa.records import TrialRecord, TrialState
+from autometa.search.explanations import ATTRIBUTE, Explanation, explain
 from autometa.search.spaces import LEARNER, distributions, suggest, to_params
 from autometa.spaces import Config, Space
 
@@ -52,6 +53,7 @@ class Asker:
         self._spaces = spaces
         self._study = optuna.create_study(direction="minimize", sampler=sampler)
         self._waiting: dict[int, optuna.Trial] = {}
+        self._why: dict[int, Explanation] = {}
         for record in _without_gaps(history):
             lost = optuna.trial.create_trial(state=OptunaState.FAIL)
             self._study.add_trial(lost if record is None else self.frozen(record))
@@ -86,15 +88,22 @@ class Asker:
         trial = self._study.ask()
         chosen, config = suggest(trial, self._spaces)
         self._waiting[trial.number] = trial
+        origin = trial.user_attrs.get("origin", _SEARCH)
+        if origin == _SEARCH and (why := explain(trial.user_attrs)) is not None:
+            self._why[trial.number], origin = why, str(why.origin)
         asked = Asked(
             trial.number,
             chosen,
             config,
-            trial.user_attrs.get("origin", _SEARCH),
+            origin,
             is_repeated=_key(chosen, config) in self._tried,
         )
         self._tried.add(_key(chosen, config))
         return asked
+
+    def why(self, number: int) -> Explanation | None:
+        """Why the sampler chose the trial's config; None if it was proposed first."""
+        return self._why.get(number)
 
     def discard(self, number: int) -> None:
         """Take back a config that was asked for and will not be tried."""
@@ -112,13 +121,15 @@ class Asker:
         """A finished trial as Optuna keeps it."""
         params = to_params(record.learner, record.config)
         known = distributions(self._spaces)
+        why = self.why(record.number)
         return optuna.trial.create_trial(
             params=params,
             distributions={name: known[name] for name in params},
             state=_optuna_state(record.state),
             value=record.loss if record.state is TrialState.COMPLETE else None,
             intermediate_values=dict(enumerate(record.fold_losses)),
-            user_attrs={"origin": record.origin, "state": record.state.value},
+            user_attrs={"origin": record.origin, "state": record.state.value}
+            | ({} if why is None else {ATTRIBUTE: why.as_attribute()}),
         )
 
 

@@ -1,15 +1,19 @@
-"""Which priors a study listens to: first configs, network starts, pruning and stopping."""
+"""Which priors a study listens to: first configs, starts, sampling, pruning and stopping."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from autometa.priors._base import ConfigsProposer, StartProposer
 from autometa.priors.off import DefaultConfigs, StandardStart
 from autometa.priors.proposer.configs import StartConfigs
 from autometa.priors.proposer.start import SHIPPED_PRIOR, PriorStart
-from autometa.search._base import Pruner, Stopper
+from autometa.search._base import Pruner, SamplerMaker, Stopper
+from autometa.search.first_configs import PortfolioConfigs
+from autometa.search.past_sampling import PastSampling
 from autometa.search.pruning import FoldPruner
+from autometa.search.sampling import ParzenSampling
+from autometa.search.shipped import shipped_responses
 from autometa.search.stopping import NeverStop
 from autometa.studies.options import TuneOptions
 
@@ -23,15 +27,22 @@ class Proposers:
     start: StartProposer
     pruner: Pruner
     stopper: Stopper
+    sampler: SamplerMaker = field(default_factory=ParzenSampling)
 
 
 def choose_proposers(options: TuneOptions) -> Proposers:
     """The proposers of a study: a prior's where the user allows it and there is one."""
-    if not has_prior(options):
+    if not options.use_prior:
         return prior_off()
-    off = prior_off()
-    start = PriorStart.of(options.prior_file)
-    return replace(off, name="prior", configs=StartConfigs(off.configs), start=start)
+    found = prior_off()
+    if has_prior(options):
+        start = PriorStart.of(options.prior_file)
+        found = replace(found, name="prior", configs=StartConfigs(found.configs), start=start)
+    responses = shipped_responses()
+    if responses is not None and not options.is_instant:
+        configs, sampler = PortfolioConfigs(responses, found.configs), PastSampling(responses)
+        found = replace(found, name="prior", configs=configs, sampler=sampler)
+    return found
 
 
 def has_prior(options: TuneOptions) -> bool:

@@ -18,7 +18,6 @@ from autometa.learners import find_learner
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord
 from autometa.search.allocation import Allocation
-from autometa.search.sampling import make_sampler
 from autometa.storage import Store
 from autometa.storage.records import StudyStatus
 from autometa.studies.asking import Asker
@@ -31,6 +30,7 @@ from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import (
     OpenStudy,
+    explanation_records,
     open_study,
     record_proposals,
     workspaces_folder,
@@ -200,7 +200,8 @@ class _Run:
             mirror.write(asker.frozen(record), record.number)
 
         def keep(record: TrialRecord) -> None:
-            self.store.add_trial(study.record.id, record)
+            reasons = explanation_records(study.record.id, record.number, asker.why(record.number))
+            self.store.add_trial(study.record.id, record, reasons)
             mirror.write(asker.frozen(record), record.number)
 
         loop = SearchLoop(
@@ -232,7 +233,8 @@ class _Run:
         request = ConfigsRequest(setting.description, target, setting.spaces)
         first = proposers.configs.propose_configs(request)
         record_proposals(self.store, study.record.id, first)
-        return Asker(setting.spaces, make_sampler(self.options.seed), first, self.records)
+        sampler = proposers.sampler.make(self.options.seed, setting.spaces, setting.description)
+        return Asker(setting.spaces, sampler, first, self.records)
 
     def _allocation(self, baseline: Baseline) -> Allocation:
         """Shares of the measured seconds; of expected ones where trials alone are the budget."""

@@ -1,5 +1,6 @@
-"""The contracts of search: who prunes a running trial and who stops a study.
+"""The contracts of search: who samples configs, prunes a running trial and stops a study.
 
+A study has one sampler, made by its `SamplerMaker` when it starts.
 Before each trial the driver asks the `Pruner` for a `PruningPolicy`, a small picklable snapshot
 that travels to the worker with the trial; the worker asks it after each fold and each point of the
 learning curve, so that no talk crosses processes. After each trial the driver asks the `Stopper`.
@@ -7,10 +8,24 @@ learning curve, so that no talk crosses processes. After each trial the driver a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from autometa.records import CurvePoint, TrialRecord
+from autometa.spaces import Space
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+class SamplerMaker(Protocol):
+    """Makes the sampler of a study of a table."""
+
+    def make(
+        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+    ) -> BaseSampler:
+        """For these learners' spaces and the table's description; the seed decides the rest."""
+        ...
 
 
 class PruningPolicy(Protocol):

@@ -95,7 +95,11 @@ class Explanation:
         return found
 
 
-def explain(trial: FrozenTrial) -> Explanation | None:
-    """Why this trial has its config; None if no prior proposed it."""
-    kept = cast("Mapping[str, Any] | None", trial.user_attrs.get(ATTRIBUTE))
+def explain(trial: FrozenTrial | Mapping[str, Any]) -> Explanation | None:
+    """Why a trial, given itself or by its user attributes, has its config.
+
+    None if no prior proposed it.
+    """
+    attributes = trial.user_attrs if isinstance(trial, FrozenTrial) else trial
+    kept = cast("Mapping[str, Any] | None", attributes.get(ATTRIBUTE))
     return None if kept is None else Explanation.from_attribute(kept)

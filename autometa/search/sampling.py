@@ -6,7 +6,7 @@ Watanabe, "Tree-Structured Parzen Estimator" (2023); Bergstra et al. (2011).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.search.window import bounded
+from autometa.spaces import Space
 
 # Optuna's own default: with fewer the two densities are guesses
 N_STARTUP_TRIALS = 10
@@ -25,6 +26,17 @@ N_STARTUP_TRIALS = 10
 def make_sampler(seed: int) -> BaseSampler:
     """The standard sampler: the same draws for the same seed and finished trials."""
     return ResumableSampler(seed)
+
+
+class ParzenSampling:
+    """Makes the standard sampler, whatever the table: nothing is known of others."""
+
+    def make(
+        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+    ) -> BaseSampler:
+        """The sampler of this seed."""
+        del spaces, description
+        return make_sampler(seed)
 
 
 class ResumableSampler(BaseSampler):

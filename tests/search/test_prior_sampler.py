@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import optuna
@@ -22,8 +24,12 @@ from autometa.search.advisor import AdvisorOptions
 from autometa.search.explanations import Origin, explain
 from autometa.search.histories._base import History, PastTask
 from autometa.search.prior_sampler import PriorSampler
+from autometa.search.responses._base import Responses
 from autometa.search.responses.learning import learn_responses
+from autometa.spaces import Scalar
 from tests.search.past_tasks import BOWL, bowl_loss, bowls
+
+Direction = Literal["minimize", "maximize"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -38,6 +44,11 @@ _OF_X = History(
     {"x": FloatDistribution(0.0, 1.0), "y": CategoricalDistribution([-1, -10, -100])},
     "a line",
 )
+
+
+@cache
+def _responses_of_x() -> Responses:
+    return learn_responses(_OF_X)
 
 
 @pytest.fixture(autouse=True)
@@ -61,11 +72,12 @@ class TestWithHistory(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlyS
 
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
-        return lambda: PriorSampler(_OF_X)
+        responses = _responses_of_x()
+        return lambda: PriorSampler(responses)
 
 
 def _objective(trial: optuna.Trial) -> float:
-    config = {
+    config: dict[str, Scalar] = {
         "rate": trial.suggest_float("rate", 1e-4, 1.0, log=True),
         "depth": trial.suggest_int("depth", 1, 9),
         "kind": trial.suggest_categorical("kind", ["tree", "line"]),
@@ -75,7 +87,7 @@ def _objective(trial: optuna.Trial) -> float:
     return bowl_loss(config)
 
 
-def _run(sampler: BaseSampler, n: int, direction: str = "minimize") -> optuna.Study:
+def _run(sampler: BaseSampler, n: int, direction: Direction = "minimize") -> optuna.Study:
     study = optuna.create_study(sampler=sampler, direction=direction)
     sign = -1.0 if direction == "maximize" else 1.0
     study.optimize(lambda trial: sign * _objective(trial), n_trials=n)

@@ -1,0 +1,92 @@
+"""The first configs of a study of a table, from what did well on tables like it.
+
+A greedy portfolio over all learners' configs (Wistuba et al., 2015), weighted by attention: each
+next config is the one that would lower the mean regret over past tables most for its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autometa.priors._base import ConfigsProposer, ConfigsRequest, ProposedConfig
+from autometa.priors.off import fit_into
+from autometa.search.portfolio import expected_gains
+from autometa.search.responses._base import Array, Interpolation, Responses, regrets_at
+from autometa.search.responses.attention import Attention
+from autometa.search.spaces import LEARNER
+from autometa.spaces import Config
+
+ORIGIN = "portfolio"
+
+# of the logarithm of seconds: with 1 a config of twice the time must gain twice as much
+_COST_POWER = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioConfigs:
+    """Proposes `n` configs of the portfolio after the prior's networks, then what `others` do."""
+
+    responses: Responses
+    others: ConfigsProposer
+    n: int = 8
+
+    def propose_configs(self, request: ConfigsRequest) -> Sequence[ProposedConfig]:
+        """The configs, each once; the origin of ours is "portfolio"."""
+        theirs = list(self.others.propose_configs(request))
+        n_starts = sum(one.origin == "prior" for one in theirs)
+        weights = Attention.learn(self.responses).weights(request.description)
+        ours: list[ProposedConfig] = []
+        for one in self._greedy(weights, request):
+            if all(not _is_same(one, other) for other in (*theirs[:n_starts], *ours)):
+                ours.append(one)
+        rest = [
+            one for one in theirs[n_starts:] if all(not _is_same(one, other) for other in ours)
+        ]
+        return [*theirs[:n_starts], *ours, *rest]
+
+    def _greedy(self, weights: Array, request: ConfigsRequest) -> list[ProposedConfig]:
+        responses = self.responses
+        fitted = [_fitted(config, request) for config in responses.pool]
+        known = [at for at, one in enumerate(fitted) if one is not None]
+        if not known:
+            return []
+        points = responses.axes.encode([responses.pool[at] for at in known])
+        between = Interpolation.of(responses.kernel, responses.anchors).weights(points)
+        regrets = regrets_at(responses.means @ between.T, responses.regrets)
+        dearness = np.zeros(len(known))
+        if responses.log_costs is not None:
+            dearness = between @ responses.log_costs
+        reached, found = np.ones(responses.n_tasks), list[ProposedConfig]()
+        for _ in range(min(self.n, len(known))):
+            gains = expected_gains(weights, regrets, reached)
+            worth = np.log(np.maximum(gains, 1e-12)) - _COST_POWER * dearness
+            at = int(worth.argmax())
+            reached = np.minimum(reached, regrets[:, at])
+            dearness[at] = np.inf
+            one = fitted[known[at]]
+            if one is not None:
+                found.append(one)
+        return found
+
+
+def _fitted(config: Config, request: ConfigsRequest) -> ProposedConfig | None:
+    """A joint config as one of its learner, None if this study has none like it."""
+    learner = str(config.get(LEARNER))
+    space = request.spaces.get(learner)
+    if space is None:
+        return None
+    prefix = f"{learner}."
+    own = {
+        name.removeprefix(prefix): value
+        for name, value in config.items()
+        if name.startswith(prefix)
+    }
+    whole = fit_into(space, own)
+    return None if whole is None else ProposedConfig(learner, whole, ORIGIN)
+
+
+def _is_same(one: ProposedConfig, other: ProposedConfig) -> bool:
+    return one.learner == other.learner and one.config == other.config

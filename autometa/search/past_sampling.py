@@ -1,0 +1,27 @@
+"""Samplers of studies of tables, which begin where other tables ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optuna.samplers import BaseSampler
+
+from autometa.search.prior_sampler import PriorSampler
+from autometa.search.responses._base import Responses
+from autometa.search.spaces import distributions
+from autometa.spaces import Space
+
+
+@dataclass(frozen=True, slots=True)
+class PastSampling:
+    """Makes the sampler that knows how past tables responded."""
+
+    responses: Responses
+
+    def make(
+        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+    ) -> BaseSampler:
+        """For the joint space of these learners."""
+        space = distributions(spaces)
+        return PriorSampler(self.responses, space=space, task=description, seed=seed)
