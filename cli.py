@@ -7,9 +7,7 @@ Data goes to stdout, talk to stderr. Everything heavy is imported inside the com
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -27,6 +25,7 @@ from autometa.cli_options import (
     study_options,
     tables_options,
 )
+from autometa.cli_process import let_interruption_end_reading, process_start
 from autometa.errors import AutometaError
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def tune(
     if is_quiet and as_json:
         raise click.UsageError("give --quiet or --json, not both")
     _share_times(times, words)
-    words["started_at"] = _process_start() if context.obj else None
+    words["started_at"] = process_start() if context.obj else None
 
     from autometa.studies.api import options_from
     from autometa.studies.reports.listeners import listening
@@ -123,7 +122,7 @@ def tune(
         # learners, Optuna, workers: a second or two that a mistyped option need not wait for
         from autometa.studies.tuning import tune as run_study
 
-        _let_interruption_end_reading()
+        let_interruption_end_reading()
         result = run_study(source, options, listen)
     _show_result(result, is_quiet=is_quiet, as_json=as_json)
     if result.is_interrupted:
@@ -156,7 +155,7 @@ def predict(
     from autometa.studies.predicting import predict_to
     from autometa.studies.sources import open_source
 
-    _let_interruption_end_reading()
+    let_interruption_end_reading()
     source = open_source(data, sql)
     place = sys.stdout.buffer if output == "-" else Path(output)
     n_rows = predict_to(place, folder, source, reading_options(words), _say_note)
@@ -395,25 +394,6 @@ def _share_times(times: Sequence[str], words: TuneWords) -> None:
             words["time"] = text
         else:
             words["time_column"] = text
-
-
-def _let_interruption_end_reading() -> None:
-    """Undo what polars does when imported: after Ctrl-C the system would go on reading stdin."""
-    if hasattr(signal, "siginterrupt"):  # not on Windows
-        signal.siginterrupt(signal.SIGINT, True)
-
-
-def _process_start() -> float:
-    """When this process started, on the monotonic clock: imports count as time spent."""
-    import psutil
-
-    created = psutil.Process().create_time()
-    age_s = time.time() - created
-    if sys.platform == "linux":
-        # there both moments are rounded to the second of the boot, their difference is not
-        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (created - psutil.boot_time())
-    # a clock set meanwhile must not eat the budget: starting up takes seconds, not minutes
-    return time.monotonic() - min(max(age_s, 0.0), 30.0)
 
 
 def _say_note(text: str) -> None:
