@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from autometa.learners import available_learners, find_learner
@@ -28,7 +27,8 @@ from autometa.search.histories.pruned import judge_pruned
 from autometa.search.spaces import LEARNER, distributions, to_params
 from autometa.spaces import Config
 from autometa.storage import Store
-from autometa.storage.past_studies import FoldCurve, PastStudy
+from autometa.storage.past_studies import PastStudy
+from autometa.studies.fold_curves import mean_curves
 from autometa.tables._base import Target, TaskKind
 
 
@@ -66,12 +66,7 @@ def _setting_of(past: PastStudy) -> tuple[object, ...]:
 def _task(together: Sequence[PastStudy], names: Mapping[str, int]) -> PastTask:
     study, table = together[0].study, together[0].table
     setting = f" ({study.metric}, {study.split}, seed {study.seed}, {table.fingerprint[:6]})"
-    found = [
-        _Evaluation.of(trial, past.curves.get(trial.number, ()))
-        for past in together
-        for trial in past.trials
-    ]
-    kept = _judged(found)
+    kept = _judged([one for past in together for one in _evaluations(past)])
     curves = tuple(one.curve for one in kept)
     return PastTask(
         table.name + (setting if names[table.name] > 1 else ""),
@@ -97,8 +92,8 @@ class _Evaluation:
     folds: Curve | None
 
     @classmethod
-    def of(cls, trial: TrialRecord, curves: Sequence[FoldCurve]) -> _Evaluation:
-        """Of a trial and its folds' curves."""
+    def of(cls, trial: TrialRecord, curve: Curve | None) -> _Evaluation:
+        """Of a trial and its folds' mean curve."""
         is_pruned = trial.state is TrialState.PRUNED
         is_whole = trial.state is TrialState.COMPLETE and trial.loss is not None
         loss = float(trial.loss) if is_whole and trial.loss is not None else math.nan
@@ -109,9 +104,15 @@ class _Evaluation:
             loss if math.isfinite(loss) else math.nan,
             # what a part of an evaluation took says nothing of the whole
             math.nan if is_pruned else trial.duration_s,
-            _mean_curve(curves, len(trial.fold_losses)),
+            curve,
             _fold_curve(trial.fold_losses),
         )
+
+
+def _evaluations(past: PastStudy) -> list[_Evaluation]:
+    n_finished = {trial.number: len(trial.fold_losses) for trial in past.trials}
+    curves = mean_curves(past.points, n_finished)
+    return [_Evaluation.of(trial, curves.get(trial.number)) for trial in past.trials]
 
 
 def _judged(found: Sequence[_Evaluation]) -> list[_Evaluation]:
@@ -128,7 +129,7 @@ def _judged(found: Sequence[_Evaluation]) -> list[_Evaluation]:
         alike = [(one.curve, one.loss) for one in found if one.learner == learner]
         _fill(losses, ats, judge_pruned([found[at].curve for at in ats], alike))
     return [
-        replace(one, loss=loss)
+        replace(one, loss=loss) if one.is_pruned else one
         for one, loss in zip(found, losses, strict=True)
         if not (one.is_pruned and math.isnan(loss))
     ]
@@ -144,27 +145,6 @@ def _fold_curve(fold_losses: Sequence[float]) -> Curve | None:
         return None
     n = np.arange(1, len(fold_losses) + 1, dtype=np.float64)
     return Curve(n, np.cumsum(np.array(fold_losses, dtype=np.float64)) / n)
-
-
-def _mean_curve(curves: Sequence[FoldCurve], n_finished: int) -> Curve | None:
-    """The mean over finished folds, at every step of one of them; without any, the first fold.
-
-    Where training ended earlier a fold stays at its best, which is what is kept of it.
-    """
-    used = [curve for curve in curves if curve.fold < max(n_finished, 1) and curve.steps]
-    if not used:
-        return None
-    steps = np.unique(np.concatenate([np.array(curve.steps) for curve in used]))
-    # from where all have begun: a mean of others would jump there
-    steps = steps[steps >= max(curve.steps[0] for curve in used)]
-    return Curve(steps.astype(np.float64), np.mean([_at(steps, one) for one in used], axis=0))
-
-
-def _at(steps: NDArray[np.int64], curve: FoldCurve) -> NDArray[np.float64]:
-    """A fold's losses after these steps."""
-    losses = np.array(curve.losses, dtype=np.float64)
-    at = np.searchsorted(np.array(curve.steps), steps, "right") - 1
-    return np.where(steps > curve.steps[-1], losses.min(), losses[at])
 
 
 def _distributions(tasks: Sequence[PastTask]) -> dict[str, BaseDistribution]:
