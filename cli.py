@@ -223,6 +223,19 @@ def trials_show(number: int, study: str | None, store: str | None, as_json: bool
     _show_listing(trial_listing(view_study(store, study), number), as_json)
 
 
+@cli.command()
+@click.argument("number", type=int)
+@click.argument("study", required=False)
+@_store_option
+@_json_option
+def why(number: int, study: str | None, store: str | None, as_json: bool) -> None:
+    """Say why trial NUMBER of STUDY (the newest if none is named) has the settings it has."""
+    from autometa.studies.history import view_study
+    from autometa.studies.reports.history import reason_listing
+
+    _show_listing(reason_listing(view_study(store, study), number), as_json)
+
+
 @cli.group()
 def model() -> None:
     """Saved models."""

@@ -62,7 +62,8 @@ class Asker:
             if _key(proposed.learner, proposed.config) not in self._tried:
                 self._study.enqueue_trial(
                     to_params(proposed.learner, proposed.config),
-                    user_attrs={"origin": proposed.origin},
+                    user_attrs={"origin": proposed.origin}
+                    | ({ATTRIBUTE: dict(proposed.why)} if proposed.why else {}),
                 )
 
     @property
@@ -89,7 +90,7 @@ class Asker:
         chosen, config = suggest(trial, self._spaces)
         self._waiting[trial.number] = trial
         origin = trial.user_attrs.get("origin", _SEARCH)
-        if origin == _SEARCH and (why := explain(trial.user_attrs)) is not None:
+        if (why := explain(trial.user_attrs)) is not None:
             self._why[trial.number], origin = why, str(why.origin)
         asked = Asked(
             trial.number,
@@ -102,7 +103,7 @@ class Asker:
         return asked
 
     def why(self, number: int) -> Explanation | None:
-        """Why the sampler chose the trial's config; None if it was proposed first."""
+        """Why the trial has its config; None if nothing was learned that would say."""
         return self._why.get(number)
 
     def discard(self, number: int) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autometa.errors import StoreError
 from autometa.records import TrialRecord
+from autometa.search.explanations import Explanation
 from autometa.storage import Store
 from autometa.storage.engine import store_url
 from autometa.storage.paths import default_store
 from autometa.storage.records import ModelRecord, StudyRecord, StudySummary
+from autometa.studies.reasons import read_explanations
 
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """A study with everything kept of it."""
+    """A study with everything kept of it; `reasons` tell why a trial has its config."""
 
     study: StudyRecord
     trials: tuple[TrialRecord, ...]
     models: tuple[ModelRecord, ...]
+    reasons: Mapping[int, Explanation] = field(default_factory=dict[int, Explanation])
 
     def find_trial(self, number: int) -> TrialRecord:
         """The trial of this number. Raises `StoreError` if the study has none."""
@@ -47,7 +51,12 @@ def view_study(store: str | Path | None, prefix: str | None) -> StudyView:
                 raise StoreError("the store holds no study yet; make one with `autometa tune`")
             prefix = newest[0].id
         study = opened.find_study(prefix)
-        return StudyView(study, tuple(opened.trials(study.id)), tuple(opened.models(study.id)))
+        return StudyView(
+            study,
+            tuple(opened.trials(study.id)),
+            tuple(opened.models(study.id)),
+            read_explanations(opened.proposals(study.id)),
+        )
 
 
 def store_place(store: str | Path | None) -> str:

@@ -14,7 +14,6 @@ from autometa._version import __version__
 from autometa.errors import StoreError
 from autometa.priors._base import ProposedConfig
 from autometa.records import TrialRecord
-from autometa.search.explanations import Explanation
 from autometa.storage import Store
 from autometa.storage.records import (
     NewStudy,
@@ -26,9 +25,6 @@ from autometa.studies.options import TuneOptions
 from autometa.studies.setting import Setting
 from autometa.studies.workspace import Workspace
 from autometa.tables.description import DESCRIPTION_VERSION
-
-EXPLANATION = "why"
-"""The kind of proposals that explain a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +68,6 @@ def record_proposals(store: Store, study_id: str, first: Sequence[ProposedConfig
         )
         for proposed in first
     )
-
-
-def explanation_records(
-    study_id: str, number: int, why: Explanation | None
-) -> list[ProposalRecord]:
-    """What the store keeps of why a trial has its config: nothing, or one record."""
-    if why is None:
-        return []
-    content = {"number": number, **why.as_attribute()}
-    return [ProposalRecord(study_id, EXPLANATION, content, str(why.origin))]
 
 
 def _claim_earlier(store: Store, key: str) -> StudyRecord | None:

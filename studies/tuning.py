@@ -30,7 +30,6 @@ from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import (
     OpenStudy,
-    explanation_records,
     open_study,
     record_proposals,
     workspaces_folder,
@@ -38,6 +37,7 @@ from autometa.studies.opening import (
 from autometa.studies.options import TuneOptions
 from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.proposers import Proposers, choose_proposers
+from autometa.studies.reasons import record_explanation
 from autometa.studies.results import TuneResult
 from autometa.studies.search_loop import LAG, Limits, SearchLoop
 from autometa.studies.setting import Baseline, Setting, make_setting, measure_baseline
@@ -200,7 +200,7 @@ class _Run:
             mirror.write(asker.frozen(record), record.number)
 
         def keep(record: TrialRecord) -> None:
-            reasons = explanation_records(study.record.id, record.number, asker.why(record.number))
+            reasons = record_explanation(study.record.id, record.number, asker.why(record.number))
             self.store.add_trial(study.record.id, record, reasons)
             mirror.write(asker.frozen(record), record.number)
 

@@ -73,11 +73,15 @@ class ConfigsRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProposedConfig:
-    """A config to try before the search, and where it came from."""
+    """A config to try before the search, where it came from and, if it is known, why.
+
+    `why` is an explanation as `search.explanations` keeps it.
+    """
 
     learner: str
     config: Config
     origin: str
+    why: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class ConfigsProposer(Protocol):

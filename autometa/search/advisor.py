@@ -146,7 +146,7 @@ class Advisor:
         explanation = Explanation(
             Origin.PORTFOLIO,
             entry=n_before + 1,
-            tasks=self._named(speakers),
+            tasks=self._responses.name_shares(speakers),
             better_than=float(ndtr(-score)),
         )
         return Choice(self._pool[at], explanation)
@@ -208,11 +208,6 @@ class Advisor:
 
     def _own_points(self, rows: Array) -> Array:
         return self.coordinates.points(rows, self._axes)
-
-    def _named(self, speakers: Array) -> dict[str, float]:
-        order = np.argsort(-speakers, kind="stable")[:3]
-        tasks = self._responses.tasks
-        return {tasks[at].name: round(float(speakers[at]), 3) for at in order if speakers[at] > 0}
 
     def _explain(
         self, found: Candidates, at: int, beliefs: Beliefs, mind: Mind, seen: Observations

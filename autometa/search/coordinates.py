@@ -58,6 +58,13 @@ class Coordinates:
             if not math.isnan(share)
         }
 
+    def is_whole(self, given: Mapping[int, float]) -> bool:
+        """Whether values of these columns make a config to which nothing can be added."""
+        row = np.zeros((1, len(self.distributions)))
+        row[0, list(given)] = list(given.values())
+        present = np.flatnonzero(~np.isnan(self.settle(row)[0]))
+        return set(present.tolist()) <= set(given)
+
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Rows (n, P) by chance, every value of a range as likely as another."""
         rows = rng.random((n, len(self.distributions)))

@@ -7,13 +7,15 @@ next config is the one that would lower the mean regret over past tables most fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from autometa.priors._base import ConfigsProposer, ConfigsRequest, ProposedConfig
 from autometa.priors.off import fit_into
-from autometa.search.portfolio import expected_gains
+from autometa.search.explanations import Explanation, Origin
+from autometa.search.portfolio import expected_gains, shares
 from autometa.search.responses._base import Array, Interpolation, Responses, regrets_at
 from autometa.search.responses.attention import Attention
 from autometa.search.spaces import LEARNER
@@ -59,16 +61,23 @@ class PortfolioConfigs:
         dearness = np.zeros(len(known))
         if responses.log_costs is not None:
             dearness = between @ responses.log_costs
+        scores = weights @ (responses.means @ between.T)
         reached, found = np.ones(responses.n_tasks), list[ProposedConfig]()
         for _ in range(min(self.n, len(known))):
             gains = expected_gains(weights, regrets, reached)
             worth = np.log(np.maximum(gains, 1e-12)) - _COST_POWER * dearness
             at = int(worth.argmax())
+            why = Explanation(
+                Origin.PORTFOLIO,
+                entry=len(found) + 1,
+                tasks=responses.name_shares(shares(weights, regrets[:, at], reached)),
+                better_than=float(ndtr(-scores[at])),
+            )
             reached = np.minimum(reached, regrets[:, at])
             dearness[at] = np.inf
             one = fitted[known[at]]
             if one is not None:
-                found.append(one)
+                found.append(replace(one, why=why.as_attribute()))
         return found
 
 

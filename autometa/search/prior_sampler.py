@@ -123,12 +123,15 @@ class PriorSampler(BaseSampler):
         """Change nothing: trials differ by their numbers, in whatever process they are asked."""
 
     def _choose(self, advised: _Advised, study: Study, trial: FrozenTrial) -> dict[str, Scalar]:
+        coordinates = advised.advisor.coordinates
+        fixed = _fixed_columns(trial, coordinates)
+        if fixed and coordinates.is_whole(fixed):
+            return {}  # all was enqueued: there is nothing to choose
         seen = advised.observer.observe(study, trial.number)
-        fixed = _fixed_columns(trial, advised.advisor.coordinates)
         choice = advised.advisor.choose(seen, self._rng(trial), fixed)
         self._say_if_rejected(choice.explanation)
         _keep(study, trial, _in_direction(choice.explanation, study))
-        return advised.advisor.coordinates.config(choice.row)
+        return coordinates.config(choice.row)
 
     def _say_if_rejected(self, why: Explanation) -> None:
         is_rejected = why.prior_weight is not None and why.prior_weight < REJECTED_BELOW

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from autometa.records import TrialRecord, TrialState
 from autometa.storage.records import StudyRecord, StudySummary
 from autometa.studies.history import StudyView, ranked
+from autometa.studies.reasons import reason_in_words
 from autometa.studies.reports.figures import score_text, seconds_text
 from autometa.studies.reports.listing import Listing, Section, pairs
 from autometa.studies.reports.outcome import JSON, plain, record_values, trial_values
@@ -83,6 +84,28 @@ def trial_listing(view: StudyView, number: int) -> Listing:
     return Listing(sections, values)
 
 
+def reason_listing(view: StudyView, number: int) -> Listing:
+    """Why one trial has its config: where it came from, and what was expected of it."""
+    trial, why = view.find_trial(number), view.reasons.get(number)
+    score = score_text(score_of(view.study.metric)(trial.loss))
+    rows = [
+        ("trial", f"{number} of study {view.study.id}"),
+        ("learner", trial.learner),
+        ("why", reason_in_words(why, trial.origin)),
+        ("what came of it", f"{trial.state.value}, {view.study.metric} {score}"),
+    ]
+    values: JSON = {
+        "study": view.study.id,
+        "trial": number,
+        "learner": trial.learner,
+        "origin": trial.origin,
+        "why": reason_in_words(why, trial.origin),
+        "explanation": None if why is None else plain(why.as_attribute()),
+        "loss": trial.loss,
+    }
+    return Listing((pairs("", rows),), values)
+
+
 def score_of(metric: str) -> Score:
     """From a loss, as the store keeps it, to the metric's own sign."""
     from autometa.metrics import (  # noqa: PLC0415  scikit-learn: a second that a command may save
@@ -130,6 +153,7 @@ def _about_trial(view: StudyView, trial: TrialRecord, score: Score) -> list[tupl
         ("state", trial.state.value),
         (view.study.metric, score_text(score(trial.loss))),
         ("origin", trial.origin),
+        ("why", reason_in_words(view.reasons.get(trial.number), trial.origin)),
         ("steps", "" if trial.n_steps is None else str(trial.n_steps)),
         ("took", seconds_text(trial.duration_s)),
         ("memory", f"{trial.peak_memory_mb:.0f} MB" if trial.peak_memory_mb else ""),

@@ -68,6 +68,13 @@ class Responses:
         """How many tasks were learned from."""
         return len(self.tasks)
 
+    def name_shares(self, shares: Array, most: int = 3) -> dict[str, float]:
+        """The tasks of the largest shares (T,), by name, and those shares."""
+        order = np.argsort(-shares, kind="stable")[:most]
+        return {
+            self.tasks[at].name: round(float(shares[at]), 3) for at in order if shares[at] > 0.0
+        }
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interpolation:
