@@ -118,7 +118,7 @@ def _select_folds(connection: Connection, ids: Select[Any]) -> dict[int, tuple[f
         .order_by(FoldRow.trial_id, FoldRow.fold)
     )
     losses: dict[int, list[float]] = {}
-    for trial_id, loss in connection.execute(query):
+    for trial_id, loss in connection.execute(query).all():
         losses.setdefault(trial_id, []).append(math.nan if loss is None else loss)
     return {trial_id: tuple(values) for trial_id, values in losses.items()}
 

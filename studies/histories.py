@@ -81,7 +81,7 @@ def _task(together: Sequence[PastStudy], names: Mapping[str, int]) -> PastTask:
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
-    """A trial as history sees it. `folds` is the mean of the first folds, after each of them."""
+    """A trial as history sees it."""
 
     learner: str
     config: Config
@@ -89,7 +89,15 @@ class _Evaluation:
     loss: float
     cost_s: float
     curve: Curve | None
-    folds: Curve | None
+    fold_losses: tuple[float, ...]
+
+    @property
+    def folds(self) -> Curve | None:
+        """The mean of the first folds, after each of them."""
+        if not self.fold_losses:
+            return None
+        n = np.arange(1, len(self.fold_losses) + 1, dtype=np.float64)
+        return Curve(n, np.cumsum(np.array(self.fold_losses, dtype=np.float64)) / n)
 
     @classmethod
     def of(cls, trial: TrialRecord, curve: Curve | None) -> _Evaluation:
@@ -105,7 +113,7 @@ class _Evaluation:
             # what a part of an evaluation took says nothing of the whole
             math.nan if is_pruned else trial.duration_s,
             curve,
-            _fold_curve(trial.fold_losses),
+            trial.fold_losses,
         )
 
 
@@ -117,13 +125,15 @@ def _evaluations(past: PastStudy) -> list[_Evaluation]:
 
 def _judged(found: Sequence[_Evaluation]) -> list[_Evaluation]:
     """The evaluations, pruned ones with the losses that they are worth; without a verdict none."""
+    if not any(one.is_pruned for one in found):
+        return list(found)
     losses = [one.loss for one in found]
-    after_fold = [at for at, one in enumerate(found) if one.is_pruned and one.folds is not None]
+    after_fold = [at for at, one in enumerate(found) if one.is_pruned and one.fold_losses]
     whole = [(one.folds, one.loss) for one in found if math.isfinite(one.loss)]
     _fill(losses, after_fold, judge_pruned([found[at].folds for at in after_fold], whole))
     in_fold: dict[str, list[int]] = defaultdict(list)
     for at, one in enumerate(found):
-        if one.is_pruned and one.folds is None:
+        if one.is_pruned and not one.fold_losses:
             in_fold[one.learner].append(at)
     for learner, ats in in_fold.items():
         alike = [(one.curve, one.loss) for one in found if one.learner == learner]
@@ -140,13 +150,6 @@ def _fill(losses: list[float], ats: Iterable[int], judged: Iterable[float]) -> N
         losses[at] = loss
 
 
-def _fold_curve(fold_losses: Sequence[float]) -> Curve | None:
-    if not fold_losses:
-        return None
-    n = np.arange(1, len(fold_losses) + 1, dtype=np.float64)
-    return Curve(n, np.cumsum(np.array(fold_losses, dtype=np.float64)) / n)
-
-
 def _distributions(tasks: Sequence[PastTask]) -> dict[str, BaseDistribution]:
     """Those of the learners' spaces; of settings they no longer have, what the values tell."""
     configs = [config for task in tasks for config in task.configs]
@@ -161,11 +164,13 @@ def _distributions(tasks: Sequence[PastTask]) -> dict[str, BaseDistribution]:
             {name: find_learner(name).space(shape) for name in known}
         ).items()
     )
-    return found | {
-        name: inferred
-        for name, inferred in infer_distributions(configs).items()
-        if name not in found or (name == LEARNER and set(learners) > set(known))
-    }
+    unknown = set[str]().union(*configs) - set(found)
+    if set(learners) > set(known):
+        unknown.add(LEARNER)
+    return found | infer_distributions(
+        {name: value for name, value in config.items() if name in unknown}
+        for config in (configs if unknown else ())
+    )
 
 
 def _shapes() -> list[TableShape]:
