@@ -31,10 +31,10 @@ Array = NDArray[np.float64]
 Start = tuple[BaseSampler, tuple[Config, ...]]
 
 PRIOR = "prior"
-TPE, RANDOM = "tpe", "random"
+TPE, TPE_GROUP, RANDOM = "tpe", "tpe-group", "random"
 # what a user without our sampler would make of the same history
 TRANSFERRING = ("portfolio-10+tpe-group", "portfolio-5+gp-ei", "empirical-gp")
-OPPONENTS = (RANDOM, TPE, "tpe-group", *TRANSFERRING)
+OPPONENTS = (RANDOM, TPE, TPE_GROUP, *TRANSFERRING)
 HARMED = tuple(f"{PRIOR}:{harm}" for harm in HARMS)
 
 
@@ -163,7 +163,7 @@ def _begin_prior(known: Knowledge, task: Mapping[str, float], seed: int) -> Star
 _METHODS = {
     RANDOM: Method(_begin_random),
     TPE: Method(_begin_tpe),
-    "tpe-group": Method(_begin_tpe_group),
+    TPE_GROUP: Method(_begin_tpe_group),
     "portfolio-10+tpe-group": Method(_begin_portfolio_tpe),
     "portfolio-5+gp-ei": Method(_begin_feature_process, is_deterministic=True),
     "empirical-gp": Method(_begin_empirical_process, is_deterministic=True),

@@ -218,14 +218,9 @@ def _on_scale_of(losses: Array, prior: Array, covariance: Array) -> Array:
     n = len(losses)
     around = np.trace(covariance) / n - covariance.sum() / n**2
     spread = np.sqrt(prior.var() + around)
-    quantiles = _ranked(losses)
+    quantiles = gaussian_quantiles(losses)
     found: Array = prior.mean() + spread * (quantiles - quantiles.mean()) / quantiles.std()
     return found
-
-
-def _ranked(losses: Array) -> Array:
-    """Gaussian quantiles where there are enough to have ranks, else the losses themselves."""
-    return gaussian_quantiles(losses) if len(losses) >= 10 else losses.astype(np.float64)
 
 
 def _first_untried(tried: Sequence[int], n: int) -> int:

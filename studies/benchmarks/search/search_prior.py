@@ -5,8 +5,8 @@
 Both are folders of evaluations (`_evaluations` says in which forms); they may be the same one, and
 then families of tasks are dealt into folds. Every method searches every task from `--seeds` seeds.
 Regret is a share of the range of a task's known scores; intervals are by bootstrap over families.
-Parts: `search` (all methods), `harm` (our sampler with pasts that mislead, beside TPE), `cost`
-(seconds and memory), `pruner` and `stopper`.
+Parts: `search` (all methods), `harm` (our sampler with pasts that mislead, beside TPE) and `cost`
+(seconds and memory, of a history that is made).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rich.progress import Progress
 from autometa.errors import OptionError
 from autometa.studies.benchmarks.metalearning._results import provenance, require_counts, write
 from autometa.studies.benchmarks.search._contests import Contest, Plan
+from autometa.studies.benchmarks.search._cost import CostPlan, measure_cost
 from autometa.studies.benchmarks.search._evaluations import scenario_names
 from autometa.studies.benchmarks.search._families import HALVES
 from autometa.studies.benchmarks.search._methods import (
@@ -29,6 +30,7 @@ from autometa.studies.benchmarks.search._methods import (
     OPPONENTS,
     PRIOR,
     TPE,
+    TPE_GROUP,
     method_of,
 )
 from autometa.studies.benchmarks.search._report import (
@@ -38,7 +40,7 @@ from autometa.studies.benchmarks.search._report import (
 )
 from autometa.studies.benchmarks.search._runs import Run, Unit, run_all
 
-PARTS = ("search", "harm", "cost", "pruner", "stopper")
+PARTS = ("search", "harm", "cost")
 # a grid is soon known whole; elsewhere a search goes on
 _TRIALS_OF_GRID, _TRIALS = 25, 100
 
@@ -70,8 +72,19 @@ def _units(contest: Contest, options: argparse.Namespace) -> Sequence[Unit]:
             n_trials,
         )
         for target in by_past
-        for method in options.methods
+        for method in _methods(contest, options)
     ]
+
+
+def _methods(contest: Contest, options: argparse.Namespace) -> Sequence[str]:
+    """The methods that were named, else those of the part."""
+    if options.methods:
+        return tuple(options.methods)
+    if options.part == "harm":
+        return (TPE, *HARMED)
+    # without conditions there is one group, and both are the same sampler
+    left_out = () if contest.space.conditions else (TPE_GROUP,)
+    return (*(name for name in OPPONENTS if name not in left_out), PRIOR)
 
 
 def search(options: argparse.Namespace, console: Console) -> tuple[dict[str, object], str]:
@@ -118,8 +131,8 @@ def parse(given: list[str]) -> argparse.Namespace:
         description=(__doc__ or "").splitlines()[0], allow_abbrev=False
     )
     add = parser.add_argument
-    add("--history", type=Path, required=True, metavar="DIR", help="evaluations to learn from")
-    add("--tasks", type=Path, required=True, metavar="DIR", help="evaluations to search in")
+    add("--history", type=Path, metavar="DIR", help="evaluations to learn from")
+    add("--tasks", type=Path, metavar="DIR", help="evaluations to search in")
     add("--part", choices=PARTS, default="search", help="what to measure [search]")
     scenario = "one of the tasks' folder; may be repeated [all]"
     add("--scenario", action="append", dest="scenarios", metavar="NAME", help=scenario)
@@ -145,6 +158,17 @@ def parse(given: list[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
+def _measure(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """The report of a part, without where it comes from, and its text."""
+    if options.part == "cost":
+        return measure_cost(CostPlan(seed=options.seed))
+    if options.history is None or options.tasks is None:
+        raise OptionError(f"the part {options.part} needs --history DIR and --tasks DIR")
+    for method in options.methods or ():
+        method_of(method)
+    return search(options, Console(stderr=True, highlight=False))
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
@@ -154,12 +178,7 @@ def main() -> None:
     options = parse(sys.argv[1:])
     counts = ("folds", "seeds", "trials", "tasks_limit", "evaluations", "workers")
     require_counts(options, {**dict.fromkeys(counts, 1), "folds": 2, "evaluations": 2})
-    of_part = {"harm": (TPE, *HARMED)}.get(options.part, (*OPPONENTS, PRIOR))
-    options.methods = options.methods or of_part
-    for method in options.methods:
-        method_of(method)
-    console = Console(stderr=True, highlight=False)
-    found, text = search(options, console)
+    found, text = _measure(options)
     named = ("part", "half", "folds", "seeds", "seed", "evaluations", "least_range", "methods")
     report = {
         "benchmark": "search-prior",
