@@ -177,3 +177,16 @@ def test_a_database_of_something_else_is_said(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     with pytest.raises(HistoryError):
         read_studies("nosuch://place")
+
+
+def test_what_optuna_would_write_on_opening_is_refused(tmp_path: Path) -> None:
+    """A database that lost the mark of its version is not given a new one."""
+    path = tmp_path / "old.db"
+    sqlite_file(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("delete from alembic_version")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(HistoryError, match="readonly"):
+        read_studies(path)
+    assert path.read_bytes() == before
