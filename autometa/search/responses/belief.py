@@ -27,7 +27,7 @@ PRIOR_LOG_ODDS = 2.0
 _RESTS = (0.03, 0.1, 0.3)
 _NOISES = (0.01, 0.03, 0.1, 0.3)
 _FIRST_REST, _FIRST_NOISE = 0.1, 0.1  # until there are trials to choose by
-_LEAST_TO_CHOOSE = 6
+_LEAST_TO_CHOOSE = 12  # of fewer the likeliest pair is mostly chance (docs/log.md)
 _MOST_TO_CHOOSE = 64  # trials: the choice costs as many factors as there are pairs
 _MOST_MATCHED = 128  # tasks whose scores are sorted at every suggestion
 
