@@ -352,7 +352,7 @@ def prior_distill(**words: Unpack[DistillWords]) -> None:
     """Write the store's trials to one file: the history that a search prior learns from.
 
     It can be kept, or sent to a colleague. It holds tables' names and figures, and configs with
-    their losses, but no cell of a table.
+    their losses, but no cell of a table. What they teach goes beside it, as FILE.safetensors.
     """
     from autometa.studies.distilling import DistillOptions, distill_history
 

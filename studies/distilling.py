@@ -1,4 +1,4 @@
-"""`autometa prior distill`: from the store's trials to a history's file, to ship or to send."""
+"""`autometa prior distill`: from the store's trials to a history, and what is learned from it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from autometa.errors import OptionError
 from autometa.search.histories._base import History, PastTask
 from autometa.search.histories.cards import HistoryCard
 from autometa.search.histories.files import write_history
+from autometa.search.responses.learning import is_telling, learn_responses
+from autometa.search.responses.saving import write_responses
 from autometa.storage import Store
 from autometa.storage.past_studies import PastStudy
 from autometa.studies.histories import history_of
@@ -51,10 +53,14 @@ class DistillOptions:
 
 @dataclass(frozen=True, slots=True)
 class Distilled:
-    """What was written. `left_out` names the store's tables that are not of the half."""
+    """What was written; `size_mb` is both files'. Few trials teach no `responses`.
+
+    `left_out` names the store's tables that are not of the half.
+    """
 
     card: HistoryCard
     output: Path
+    responses: Path | None
     size_mb: float
     left_out: tuple[str, ...]
 
@@ -62,14 +68,17 @@ class Distilled:
     def sentence(self) -> str:
         """The same in words."""
         out = f"; {len(self.left_out)} tables left out" if self.left_out else ""
+        learned = f", what they teach in {self.responses.name}" if self.responses else ""
         return (
             f"{self.card.n_evaluations:,} evaluations on {self.card.n_tasks} tasks in "
-            f"{self.output} ({self.size_mb:.2f} MB){out}"
+            f"{self.output}{learned} ({self.size_mb:.2f} MB){out}"
         )
 
 
 def distill_history(options: DistillOptions) -> Distilled:
     """Write the history of the store's tables, or of one half of them, to a file.
+
+    Beside it goes what is learned from it, under the same name with the ending `.safetensors`.
 
     Raises `AutometaError` for what the user can mend: no store, no table of the half.
     """
@@ -87,8 +96,14 @@ def distill_history(options: DistillOptions) -> Distilled:
         )
     card = _card(history, chosen, options)
     write_history(history, options.output, card)
+    responses = None
+    if is_telling(history):
+        responses = options.output.with_suffix(".safetensors")
+        write_responses(learn_responses(history), responses)
+    written = [path for path in (options.output, responses) if path is not None]
+    size_mb = sum(path.stat().st_size for path in written) / 1e6
     left_out = tuple(name for name in names if name not in wanted)
-    return Distilled(card, options.output, options.output.stat().st_size / 1e6, left_out)
+    return Distilled(card, options.output, responses, size_mb, left_out)
 
 
 def _listed(manifest: Path | None) -> Mapping[str, ListedTable]:

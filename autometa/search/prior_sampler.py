@@ -28,7 +28,7 @@ from autometa.search.matching import Match, match_spaces
 from autometa.search.observations import Observer
 from autometa.search.responses._base import Interpolation, Responses
 from autometa.search.responses.attention import Attention
-from autometa.search.responses.learning import LearningOptions, learn_responses
+from autometa.search.responses.learning import LearningOptions, is_telling, learn_responses
 from autometa.search.sampling import ResumableSampler
 from autometa.spaces import Scalar
 
@@ -182,7 +182,7 @@ class _Past:
     ) -> _Past | None:
         """None if there is nothing to learn from."""
         if isinstance(history, History):
-            if not any(one.n_known for one in history.tasks):
+            if not is_telling(history):
                 return None
             history = learn_responses(history, learning)
         interpolation = Interpolation.of(history.kernel, history.anchors)

@@ -8,7 +8,7 @@ from pathlib import Path
 from autometa.search.responses._base import Responses
 from autometa.search.responses.saving import read_responses
 
-SHIPPED = Path(__file__).with_name("shipped.safetensors")
+SHIPPED = Path(__file__).parent / "histories" / "shipped.safetensors"
 
 
 @cache

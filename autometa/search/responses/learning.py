@@ -72,6 +72,11 @@ class _Task:
     seconds: Array
 
 
+def is_telling(history: History) -> bool:
+    """Whether any task has enough evaluations to learn responses from."""
+    return any(task.n_known >= _LEAST_EVALUATIONS for task in history.tasks)
+
+
 def learn_responses(history: History, options: LearningOptions | None = None) -> Responses:
     """The responses of a history's tasks. Raises `HistoryError` if none can be learned from."""
     options = options or LearningOptions()
