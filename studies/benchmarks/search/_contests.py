@@ -161,7 +161,7 @@ class Contest:
         here = self._tasks
         row = here.scores[self.metric][here.tasks.index(target.task)]
         if here.is_grid:
-            return GridObjective(self.space, here.configs, row)
+            return GridObjective(here.configs, row)
         if self.surrogate is not None:
             return SurrogateObjective(self.surrogate, target.task, self.metric)
         return NearestObjective(self.space, here.configs, row)

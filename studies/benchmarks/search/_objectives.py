@@ -35,10 +35,9 @@ class Objective(Protocol):
 
 
 class GridObjective:
-    """The metric of the grid's config at the nearest values. What was not evaluated fails."""
+    """The metric of a config of the grid. What was not evaluated fails."""
 
-    def __init__(self, space: SearchSpace, configs: Sequence[Config], scores: Array) -> None:
-        self._space = space
+    def __init__(self, configs: Sequence[Config], scores: Array) -> None:
         self._scores = {
             _key(config): float(score)
             for config, score in zip(configs, scores, strict=True)
@@ -46,8 +45,8 @@ class GridObjective:
         }
 
     def __call__(self, config: Config) -> float | None:
-        """The score at the snapped config."""
-        return self._scores.get(_key(self._space.snapped(config)))
+        """The score that is known of it."""
+        return self._scores.get(_key(config))
 
 
 class NearestObjective:

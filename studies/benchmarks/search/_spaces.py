@@ -34,7 +34,8 @@ Numeric = FloatDistribution | IntDistribution
 class SearchSpace:
     """Distributions, a parent before its children, and the conditions of the latter.
 
-    `grids` are the values, in order, of numbers that were evaluated at these only.
+    `grids` are the values, in order, of numbers that were evaluated at these only; a study asks
+    for the place of a value in its grid.
     """
 
     distributions: Mapping[str, BaseDistribution]
@@ -50,16 +51,12 @@ class SearchSpace:
         return config
 
     def fitted(self, config: Config) -> dict[str, Scalar]:
-        """The config as the distributions have it: its settings only, whole numbers whole."""
+        """A config of the tables as a study has it: its settings only, places on grids."""
         return {
-            name: _fitted(distribution, config[name])
+            name: self._fitted(name, distribution, config[name])
             for name, distribution in self.distributions.items()
             if name in config
         }
-
-    def snapped(self, config: Config) -> dict[str, Scalar]:
-        """The config with numbers moved to the nearest value of their grid."""
-        return {name: self._snap(name, value) for name, value in config.items()}
 
     def places(self, configs: Sequence[Config]) -> Array:
         """Configs as rows (N, P): shares of ranges, codes of choices, NaN where inactive."""
@@ -73,14 +70,12 @@ class SearchSpace:
     def features(self, configs: Sequence[Config]) -> Array:
         """Configs as points (N, D) of the unit cube; two choices are at distance 1.
 
-        A number of a grid is its rank there; what is inactive is in the middle.
+        What is inactive is in the middle.
         """
-        places = self.places([self.snapped(config) for config in configs])
+        places = self.places(configs)
         blocks: list[Array] = []
-        for column, (name, distribution) in enumerate(self.distributions.items()):
+        for column, distribution in enumerate(self.distributions.values()):
             place = places[:, column : column + 1]
-            if name in self.grids:
-                place = _ranks(place)
             if isinstance(distribution, CategoricalDistribution):
                 codes = np.arange(len(distribution.choices))
                 blocks.append((place == codes) / math.sqrt(2.0))
@@ -99,16 +94,15 @@ class SearchSpace:
         total: Array = gaps.sum(axis=1)
         return total
 
-    def _snap(self, name: str, value: Scalar) -> Scalar:
+    def _fitted(self, name: str, distribution: BaseDistribution, value: Scalar) -> Scalar:
         grid = self.grids.get(name)
-        if grid is None or not isinstance(value, int | float):
-            return value
-        near = _nearest_of(grid, float(value), is_log=_is_log(self.distributions[name]))
-        return round(near) if isinstance(self.distributions[name], IntDistribution) else near
+        if grid is None or not _is_number(value):
+            return _fitted(distribution, value)
+        return int(np.abs(np.array(grid) - _number(value)).argmin())
 
 
 def space_of_grid(configs: Sequence[Config]) -> SearchSpace:
-    """The space of configs on a grid: numbers have the range of their values, in order."""
+    """The space of configs on a grid: of a number the places of its values, in order."""
     values = values_of(configs)
     grids = {
         name: tuple(sorted(map(_number, known)))
@@ -116,7 +110,7 @@ def space_of_grid(configs: Sequence[Config]) -> SearchSpace:
         if all(_is_number(value) for value in known)
     }
     distributions = {
-        name: _range(known, grids[name])
+        name: IntDistribution(0, len(grids[name]) - 1)
         if name in grids
         else CategoricalDistribution(sorted(known, key=str))
         for name, known in values.items()
@@ -198,13 +192,6 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     return trial.suggest_categorical(name, cast(CategoricalDistribution, distribution).choices)
 
 
-def _ranks(places: Array) -> Array:
-    """Places (N, 1) as shares of the way through their distinct values; NaN stays."""
-    known = np.unique(places[np.isfinite(places)])
-    ranks = np.searchsorted(known, places) / max(len(known) - 1, 1)
-    return np.where(np.isfinite(places), ranks, np.nan)
-
-
 def _fitted(distribution: BaseDistribution, value: Scalar) -> Scalar:
     if isinstance(distribution, CategoricalDistribution):
         return value
@@ -230,30 +217,6 @@ def _parents_first(
         return 1 + depth(conditions[name].parent) if name in conditions else 0
 
     return {name: distributions[name] for name in sorted(distributions, key=depth)}
-
-
-def _range(values: Sequence[Scalar], grid: Sequence[float]) -> BaseDistribution:
-    """The range of a grid, on a log scale where its values are more even on one."""
-    is_log = grid[0] > 0 and len(grid) > 2 and _unevenness(np.log(grid)) < _unevenness(grid)
-    if all(isinstance(value, int) for value in values):
-        return IntDistribution(round(grid[0]), round(grid[-1]), log=is_log)
-    return FloatDistribution(grid[0], grid[-1], log=is_log)
-
-
-def _unevenness(points: Sequence[float] | Array) -> float:
-    """The spread of gaps over their mean."""
-    gaps = np.diff(np.asarray(points, dtype=float))
-    return float(gaps.std() / gaps.mean())
-
-
-def _nearest_of(grid: Sequence[float], value: float, *, is_log: bool) -> float:
-    if is_log:
-        return min(grid, key=lambda known: abs(math.log(known / value)))
-    return min(grid, key=lambda known: abs(known - value))
-
-
-def _is_log(distribution: BaseDistribution) -> bool:
-    return isinstance(distribution, Numeric) and distribution.log
 
 
 def _is_number(value: Scalar) -> bool:
