@@ -137,8 +137,8 @@ def test_beliefs_are_better_than_the_past_or_the_trials_alone() -> None:
     beliefs = _mind(trials, past).beliefs(others.view, others.own)
 
     def told(scores: Array) -> float:
-        ranks = [one.argsort().argsort() for one in (scores, others.losses)]
-        return float(np.corrcoef(ranks)[0, 1])
+        one, other = (values.argsort().argsort() for values in (scores, others.losses))
+        return float(np.corrcoef(one, other)[0, 1])
 
     assert told(beliefs.past.mean) > 0.85
     assert told(beliefs.past.mean) > told(beliefs.alone.mean)
