@@ -166,7 +166,10 @@ def _keep(folder: Path | None, unit: Unit, runs: Sequence[Run]) -> None:
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a") as file:
+    path = folder / FILE
+    is_cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    with path.open("a") as file:
+        file.write("\n" if is_cut else "")  # after the line that was being written when stopped
         for run in runs:
             line = {"key": _key(unit, run.repeat), "run": asdict(run)}
             file.write(json.dumps(line) + "\n")

@@ -115,7 +115,9 @@ def space_of_grid(configs: Sequence[Config]) -> SearchSpace:
         else CategoricalDistribution(sorted(known, key=str))
         for name, known in values.items()
     }
-    conditions = find_conditions(configs)
+    # told from configs as a study has them: a parent may be a number, and is its place then
+    flat = SearchSpace(distributions, grids=grids)
+    conditions = find_conditions([flat.fitted(config) for config in configs])
     return SearchSpace(_parents_first(distributions, conditions), conditions, grids)
 
 
@@ -123,11 +125,8 @@ def space_of_configs(
     distributions: Mapping[str, BaseDistribution], configs: Sequence[Config]
 ) -> SearchSpace:
     """The space of these distributions, its conditions told by what configs lack."""
-    conditions = {
-        name: condition
-        for name, condition in find_conditions(configs).items()
-        if name in distributions and condition.parent in distributions
-    }
+    flat = SearchSpace(distributions)
+    conditions = find_conditions([flat.fitted(config) for config in configs])
     return SearchSpace(_parents_first(distributions, conditions), conditions)
 
 
