@@ -92,7 +92,7 @@ def test_what_hangs_on_an_absent_setting_is_absent() -> None:
 _values: st.SearchStrategy[Scalar] = st.sampled_from(["x", "y", 1, True, 2, None])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.dictionaries(st.sampled_from("abcd"), _values), max_size=10))
 def test_configs_obey_the_conditions_that_are_told_from_them(configs: list[Config]) -> None:
     """A condition holds for just the configs that have its setting; none loses a setting."""

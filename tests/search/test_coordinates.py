@@ -43,16 +43,19 @@ def _floats(draw: st.DrawFn) -> FloatDistribution:
 
 
 _OPTIONS: tuple[Scalar, ...] = ("a", "b", 1, 2, True, 0.5)
-_choices = st.lists(st.sampled_from(_OPTIONS), min_size=1, max_size=4, unique_by=repr).map(
-    lambda options: CategoricalDistribution(options)
-)
+
+
+@st.composite
+def _choices(draw: st.DrawFn) -> CategoricalDistribution:
+    options = st.lists(st.sampled_from(_OPTIONS), min_size=1, max_size=4, unique_by=repr)
+    return CategoricalDistribution(draw(options))
 
 
 @st.composite
 def _spaces(draw: st.DrawFn) -> Coordinates:
     """Up to five settings of any kind, some of which exist only beside their parent's option."""
     settings_: list[BaseDistribution] = draw(
-        st.lists(st.one_of(_ints(), _floats(), _choices), min_size=1, max_size=5)
+        st.lists(st.one_of(_ints(), _floats(), _choices()), min_size=1, max_size=5)
     )
     distributions: dict[str, BaseDistribution] = {"parent": _PARENT}
     distributions |= {f"s{at}": one for at, one in enumerate(settings_)}
@@ -69,7 +72,7 @@ def _assert_sound(coordinates: Coordinates, config: Config) -> None:
             assert distribution._contains(distribution.to_internal_repr(config[name]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(_spaces(), st.integers(0, 99))
 def test_rows_of_configs_of_rows_are_the_rows(coordinates: Coordinates, seed: int) -> None:
     """Nothing is lost from row to config and back, whatever steps and scales ranges have."""
@@ -83,7 +86,7 @@ def test_rows_of_configs_of_rows_are_the_rows(coordinates: Coordinates, seed: in
         assert [type(value) for value in one.values()] == [type(v) for v in other.values()]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(_spaces(), st.integers(0, 99))
 def test_settling_twice_is_settling_once(coordinates: Coordinates, seed: int) -> None:
     """What is settled has values that exist, and stays."""
@@ -98,7 +101,7 @@ def test_settling_twice_is_settling_once(coordinates: Coordinates, seed: int) ->
         _assert_sound(coordinates, coordinates.config(row))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(_spaces(), st.integers(0, 99), st.floats(0.01, 2.0), st.floats(0.0, 1.0))
 def test_draws_and_steps_are_configs_of_the_space(
     coordinates: Coordinates, seed: int, length: float, part: float
@@ -110,7 +113,7 @@ def test_draws_and_steps_are_configs_of_the_space(
         _assert_sound(coordinates, coordinates.config(row))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_spaces(), st.integers(0, 99))
 def test_rows_are_points_where_their_configs_are(coordinates: Coordinates, seed: int) -> None:
     """By rows or by configs, on the space's own axes or on a wider one's, points are the same."""

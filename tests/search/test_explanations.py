@@ -14,7 +14,7 @@ from autometa.search.explanations import ATTRIBUTE, Explanation, Origin, explain
 _numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(
     st.builds(
         Explanation,

@@ -53,7 +53,7 @@ def test_trials_are_told_as_they_ended() -> None:
     assert chances_of_success(fine, failed, fine)[0] > 0.9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 999), st.integers(0, 15), st.integers(0, 15), st.integers(0, 4))
 def test_chances_are_probabilities_and_nothing_is_ruled_out(
     seed: int, n_failed: int, n_fine: int, n_columns: int

@@ -48,7 +48,7 @@ def test_ties_say_nothing() -> None:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 999), st.integers(1, 6), st.integers(1, 8))
 def test_weights_sum_to_one_and_keep_their_floor(seed: int, n_tasks: int, n: int) -> None:
     """However much tasks disagree, none loses more than seven tenths of its attention."""
@@ -59,7 +59,7 @@ def test_weights_sum_to_one_and_keep_their_floor(seed: int, n_tasks: int, n: int
     assert (found >= _FLOOR * attention - 1e-12).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 999))
 def test_only_the_order_of_losses_counts(seed: int) -> None:
     """Losses put through a growing map, and trials in another order, give the same weights."""

@@ -44,6 +44,9 @@ def _two_kinds(n: int = 12) -> tuple[NDArray[np.float64], list[dict[str, float]]
     return means, [{"kind": float(kind) + 0.01 * at} for at, kind in enumerate(kinds)]
 
 
+_LEARNED = Attention.learn(_responses(*_two_kinds()))
+
+
 def test_tasks_of_like_traits_are_listened_to() -> None:
     """Where a trait tells responses apart, the half that is alike has most of the weight."""
     attention = Attention.learn(_responses(*_two_kinds()))
@@ -79,7 +82,7 @@ def test_without_a_description_all_count_alike() -> None:
         np.testing.assert_allclose(attention.weights(unknown), 1.0 / 12.0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     st.dictionaries(
         st.sampled_from(["kind", "other"]), st.floats(allow_nan=True, allow_infinity=True)
@@ -87,7 +90,7 @@ def test_without_a_description_all_count_alike() -> None:
 )
 def test_weights_sum_to_one_and_none_is_below_its_floor(description: dict[str, float]) -> None:
     """Whatever a task is described by, all tasks are heard, and together they count once."""
-    weights = Attention.learn(_responses(*_two_kinds())).weights(description)
+    weights = _LEARNED.weights(description)
     assert weights.sum() == pytest.approx(1.0)
     assert weights.min() >= FLOOR / 12.0 - 1e-12
 

@@ -85,7 +85,7 @@ def test_each_point_is_the_farthest_from_those_before() -> None:
     assert spread_out(points, 2, first=(1, 2, 3)).tolist() == [1, 2]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(1, 25))
 def test_no_point_is_chosen_twice(places: list[int], n: int) -> None:
     """However many are asked for, equal points among them, the chosen are distinct places."""

@@ -47,7 +47,7 @@ def test_from_four_losses_on_distances_count_a_little() -> None:
     )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(_losses)
 def test_scores_keep_order_and_ties(losses: Array) -> None:
     """A lower loss has a lower score, an equal one the same, whatever past tasks tell."""
@@ -59,7 +59,7 @@ def test_scores_keep_order_and_ties(losses: Array) -> None:
         assert np.abs(differences[signs == 0.0]).max() < 1e-9
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_losses.filter(lambda losses: len(losses) < 4))
 def test_three_losses_or_fewer_are_only_ranks(
     losses: Array,
@@ -73,7 +73,7 @@ def test_three_losses_or_fewer_are_only_ranks(
     np.testing.assert_array_equal(own_scores(losses), own_scores(stretched))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(_losses, st.floats(0.01, 100.0), st.floats(-100.0, 100.0))
 def test_units_of_losses_do_not_count(losses: Array, unit: float, level: float) -> None:
     """Losses in other units, or from another zero, have the same scores."""
