@@ -348,6 +348,7 @@ def test_regret_by_hand() -> None:
     assert regrets.at("m", 2).tolist() == [0.25, 0.0]
     assert regrets.at("other", 3).tolist() == [1.0, 1.0]
     assert regrets.ratio("m", "other", 3).value == pytest.approx(0.125)
+    assert regrets.difference("m", "other", 3).value == pytest.approx(-0.875)
     assert regrets.mean("m", 2).value == 0.125
     assert regrets.share_better("m", "other", 1) == 0.75
     assert regrets.trials_to_reach("m", "other", 3) == 1

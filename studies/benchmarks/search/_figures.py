@@ -77,6 +77,12 @@ class Regrets:
         draws = [_share(mine[rows].mean(), theirs[rows].mean()) for rows in self._draws()]
         return Interval(_share(mine.mean(), theirs.mean()), *_ends(draws))
 
+    def difference(self, method: str, other: str, trial: int) -> Interval:
+        """The mean regret less the other's: what tells them apart where both are all but zero."""
+        less = self.at(method, trial) - self.at(other, trial)
+        draws = [float(less[rows].mean()) for rows in self._draws()]
+        return Interval(float(less.mean()), *_ends(draws))
+
     def share_better(self, method: str, other: str, trial: int) -> float:
         """On which share of tasks regret is lower; a tie counts half."""
         mine, theirs = self.at(method, trial), self.at(other, trial)

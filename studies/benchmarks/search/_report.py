@@ -91,6 +91,7 @@ def _against(regrets: Regrets, method: str, other: str, trial: int) -> dict[str,
     return {
         "opponent": other,
         **asdict(regrets.ratio(method, other, trial)),
+        "difference": asdict(regrets.difference(method, other, trial)),
         "share_of_tasks_better": regrets.share_better(method, other, trial),
     }
 
