@@ -202,6 +202,16 @@ def test_steps_are_of_their_length() -> None:
     assert (moved - rows).mean() == pytest.approx(0.0, abs=0.005)
 
 
+def test_what_leaves_a_range_comes_back_from_its_end() -> None:
+    """Steps from an end are half a normal draw inside, and do not heap up at the end."""
+    coordinates = Coordinates({"x": FloatDistribution(0.0, 1.0)}, {})
+    for end in (0.0, 1.0):
+        moved = coordinates.step(np.full((5000, 1), end), np.random.default_rng(0), 0.1, 1.0)
+        away = np.abs(moved - end)
+        assert away.mean() == pytest.approx(0.1 * (2.0 / np.pi) ** 0.5, rel=0.05)
+        assert (away == 0.0).sum() <= 1
+
+
 def test_few_settings_move_with_a_small_chance() -> None:
     """With no chance at all, one number of ten moves, and the others stay as they are."""
     coordinates = Coordinates({f"x{at}": FloatDistribution(0.0, 1.0) for at in range(10)}, {})

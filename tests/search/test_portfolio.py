@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
-from autometa.search.portfolio import _FLOOR, agreeing_weights, expected_gains, shares
+from autometa.search.portfolio import _FLOOR, _TRUST, agreeing_weights, expected_gains, shares
 
 
 def test_gains_by_hand() -> None:
@@ -34,6 +35,16 @@ def test_tasks_that_foresaw_the_order_gain_weight() -> None:
     told = np.array([[-1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, -1.0]])
     found = agreeing_weights(np.full(3, 1.0 / 3.0), told, np.array([0.1, 0.2, 0.3]))
     assert found[0] > found[1] > found[2] > 0.0
+
+
+def test_weights_of_three_trials_by_hand() -> None:
+    """Log chances of the three pairs' order, by the root of the trials beside one, times trust."""
+    told, losses = np.array([[0.0, 1.0, 3.0], [0.0, 0.0, 0.0]]), np.array([1.0, 3.0, 2.0])
+    # pairs foreseen by 1 and by 3, and one missed by 2; a difference deviates by a half
+    agreement = np.log([ndtr(2.0) * ndtr(6.0) * ndtr(-4.0), 0.5**3]) / 2.0**0.5
+    parts = np.array([0.6, 0.4]) * np.exp(_TRUST * agreement)
+    expected = (1.0 - _FLOOR) * parts / parts.sum() + _FLOOR * np.array([0.6, 0.4])
+    np.testing.assert_allclose(agreeing_weights(np.array([0.6, 0.4]), told, losses), expected)
 
 
 def test_ties_say_nothing() -> None:

@@ -12,6 +12,8 @@ from scipy.special import expit
 from autometa.search.coordinates import Coordinates
 from autometa.search.responses._base import Interpolation, Responses
 from autometa.search.responses.belief import (
+    _FIRST_NOISE,
+    _FIRST_REST,
     PRIOR_LOG_ODDS,
     Beliefs,
     Mind,
@@ -22,7 +24,8 @@ from autometa.search.responses.belief import (
 )
 from autometa.search.responses.kernel import Kernel
 from autometa.search.responses.learning import LearningOptions, learn_responses
-from autometa.search.responses.process import Predictions
+from autometa.search.responses.process import Moments, Predictions, log_evidence
+from autometa.search.responses.scores import own_scores
 from tests.search.past_tasks import BOWL, CONDITIONS, bowl_loss, bowls
 
 Array = NDArray[np.float64]
@@ -95,6 +98,23 @@ def test_evidence_weighs_the_past() -> None:
     upside_down = _mind(_trials(past, 12, sign=-1.0), past).weight
     assert agreeing > expit(PRIOR_LOG_ODDS) > 0.5
     assert upside_down < 0.1
+
+
+def test_the_weight_is_bayes_rule_for_two_processes() -> None:
+    """Odds beforehand times the ratio of evidences, each process put together by hand."""
+    past = _past()
+    trials = _trials(past, 5)
+    own, eye = Kernel(past.responses.kernel.scales), np.eye(5)
+    smooth, weights = own.between(trials.own, trials.own), trials.view.weights
+    scores = own_scores(trials.losses)
+    told = Moments(
+        weights @ past.mean,
+        weights @ past.covariance @ weights.T + _FIRST_REST * smooth + _FIRST_NOISE * eye,
+    )
+    alone = Moments(np.zeros(5), smooth + _FIRST_NOISE * eye)
+    odds = np.exp(1.5 + log_evidence(told, scores) - log_evidence(alone, scores))
+    assert abs(log_evidence(alone, scores)) > 0.1
+    assert _mind(trials, past, 1.5).weight == pytest.approx(odds / (1.0 + odds))
 
 
 @pytest.mark.parametrize("log_odds", [-3.0, 0.0, 2.0])

@@ -17,8 +17,10 @@ from autometa.search.responses._base import KNOTS, Interpolation, Responses
 from autometa.search.responses.kernel import Kernel
 from autometa.search.responses.learning import (
     LearningOptions,
+    _maximise,
     _posterior,
     _regrets,
+    _Task,
     learn_responses,
 )
 from tests.search.past_tasks import BOWL, bowls
@@ -112,6 +114,26 @@ def test_both_systems_give_the_same_posterior() -> None:
         found, left = _posterior(weights, around, scores, mean, covariance)
         np.testing.assert_allclose(found, mean + gain @ (scores - weights @ mean), atol=1e-9)
         np.testing.assert_allclose(left, covariance - gain @ weights @ covariance, atol=1e-9)
+
+
+def test_one_round_on_one_task_is_the_known_approximation() -> None:
+    """With few anchors, what they leave unexplained is noise of each evaluation's own.
+
+    Snelson and Ghahramani (2006), fully independent training conditionals: eq. 8 and 9.
+    """
+    rng = np.random.default_rng(0)
+    kernel, anchors = Kernel(np.array([4.0]), 1.3, 0.2), np.array([[0.1], [0.5], [0.9]])
+    points, scores = rng.random((8, 1)), rng.standard_normal(8)
+    task = _Task(points, scores, (), np.full(8, np.nan))
+    means, spread, _ = _maximise(
+        [task], Interpolation.of(kernel, anchors), LearningOptions(n_rounds=1)
+    )
+    among, across = kernel.between(anchors, anchors), kernel.between(points, anchors)
+    explained = across @ np.linalg.solve(among, across.T)
+    own = np.diag(1.3 - np.diag(explained) + 0.2)
+    gain = across.T @ np.linalg.inv(explained + own)
+    np.testing.assert_allclose(means[0], gain @ scores, atol=1e-4)
+    np.testing.assert_allclose(spread, among - gain @ across, atol=1e-4)
 
 
 def test_the_order_of_evaluations_counts_for_little() -> None:
