@@ -1,0 +1,108 @@
+"""The chance that a trial ends better than the incumbent: a logistic regression.
+
+Its inputs are all figures and all their products. On curves of 26 tasks it saved more at the same
+risk than boosted trees did, and it is some 130 numbers.
+
+Axes: N examples, F figures, D = 1 + F + F (F + 1) / 2 terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+_REACH = 4.0  # deviations beyond which a figure counts no further
+# Of a prior at zero on each term but the first, in examples. Held-out slopes of calibration were
+# .4 to .8 at 30, .8 to .9 at 400, and at the same risk 400 saved as much or more
+_PULL = 400.0
+_MAX_ODDS = 30.0
+_N_STEPS, _LONGEST_STEP, _ENOUGH = 30, 5.0, 1e-2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveModel:
+    """Log odds from figures (..., F), and the chance below which a trial is given up.
+
+    The log odds are those of `weights` (D,), times `slope`, plus `shift`. `n_tasks` and `n_curves`
+    say what it was learned from.
+    """
+
+    center: Array
+    scale: Array
+    weights: Array
+    slope: float = 1.0
+    shift: float = 0.0
+    threshold: float = 0.0
+    n_tasks: int = 0
+    n_curves: int = 0
+
+    def raw_odds(self, figures: Array) -> Array:
+        """Log odds (...,) before they are calibrated."""
+        return terms(self._scaled(figures)) @ self.weights
+
+    def chances(self, figures: Array) -> Array:
+        """Chances (...,) to end better than the incumbent."""
+        return _logistic(self.slope * self.raw_odds(figures) + self.shift)
+
+    def calibrated(self, odds: Array, outcomes: Array, counts: Array) -> CurveModel:
+        """With slope and shift by which held-out `odds` (N,) foretell `outcomes` (N,) best."""
+        design = np.stack([np.ones_like(odds), odds], axis=1)
+        start = np.array([0.0, 1.0])  # to leave it as it is, which counts as an example
+        shift, slope = newton(design, outcomes, counts, np.ones(2), start, start)
+        return replace(self, slope=float(np.clip(slope, 0.1, 3)), shift=float(shift))
+
+    def _scaled(self, figures: Array) -> Array:
+        return np.clip((figures - self.center) / self.scale, -_REACH, _REACH)
+
+
+def fit_model(
+    figures: Array, outcomes: Array, counts: Array, start: CurveModel | None = None
+) -> CurveModel:
+    """Learn from figures (N, F) and outcomes (N,), each of which stands for `counts` (N,) such.
+
+    From a `start` its scaling and, as a first guess, its weights are taken.
+    """
+    if start is None:
+        center = np.average(figures, axis=0, weights=counts)
+        scale = np.sqrt(np.average((figures - center) ** 2, axis=0, weights=counts)) + 1e-9
+        start = CurveModel(center, scale, np.zeros(0))
+    design = terms(np.clip((figures - start.center) / start.scale, -_REACH, _REACH))
+    n_terms = design.shape[1]
+    pull = np.full(n_terms, _PULL)
+    pull[0] = 1e-6  # the constant is free
+    guess = start.weights if len(start.weights) else np.zeros(n_terms)
+    weights = newton(design, outcomes, counts, pull, np.zeros(n_terms), guess)
+    return CurveModel(start.center, start.scale, weights)
+
+
+def terms(scaled: Array) -> Array:
+    """A constant, the figures (..., F) and all their products."""
+    first, second = np.triu_indices(scaled.shape[-1])
+    ones = np.ones((*scaled.shape[:-1], 1))
+    return np.concatenate([ones, scaled, scaled[..., first] * scaled[..., second]], axis=-1)
+
+
+def newton(
+    design: Array, outcomes: Array, counts: Array, pull: Array, home: Array, start: Array
+) -> Array:
+    """Weights (D,) of a logistic regression on design (N, D), pulled towards `home`."""
+    found = start.copy()
+    for _ in range(_N_STEPS):
+        chances = _logistic(design @ found)
+        gradient = design.T @ (counts * (chances - outcomes)) + pull * (found - home)
+        curved = design * np.sqrt(counts * chances * (1 - chances) + 1e-9)[:, None]
+        step = np.linalg.solve(curved.T @ curved + np.diag(pull), gradient)
+        longest = float(np.abs(step).max())
+        found = found - step * min(1.0, _LONGEST_STEP / max(longest, _LONGEST_STEP))
+        if longest < _ENOUGH:
+            break
+    return found
+
+
+def _logistic(odds: Array) -> Array:
+    chances: Array = 1 / (1 + np.exp(-np.clip(odds, -_MAX_ODDS, _MAX_ODDS)))
+    return chances
