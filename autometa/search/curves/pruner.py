@@ -34,8 +34,8 @@ class CurvePruner(BasePruner):
     The chance is of a model learned from the curves in `history`, from their shapes alone, so
     metrics, steps and lengths may be others. Its threshold is the largest by which, on tasks that
     a model had not seen, the eventual best trial of a study was pruned with chance `risk`. Steps
-    count as shares of the longest complete trial. The first complete trial is a bar at once, so a first
-    trial that a prior proposes prunes from the second trial on.
+    count as shares of the longest complete trial. The first complete trial is a bar at once, so a
+    first trial that a prior proposes prunes from the second trial on.
 
     With less history than `learn_curve_model` asks for, a trial is pruned only if, from a quarter
     of the length on and after five complete trials, it is worse than their median and no complete

@@ -1,0 +1,111 @@
+"""The gain that a study's next trials are expected to bring, from its losses so far.
+
+A regression with a logarithmic link on figures that do not depend on the metric's scale, and on
+their products: its mean is right however seldom gains are, where a median would be zero.
+
+Axes: R studies, n trials, F = 11 figures, N examples, D terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.search.curves.forecasts import terms
+
+Array = NDArray[np.float64]
+
+RECENT = 20  # trials
+_REACH = 4.0  # deviations beyond which a figure counts no further
+_STEEPNESS = 4.0  # differences beyond a quarter of the spread count by their logarithm
+_MAX_LOG_GAIN = 3.0
+_PULL = 10.0  # of a prior at zero on each term but the first
+_N_STEPS, _LONGEST_STEP, _ENOUGH = 40, 2.0, 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GainModel:
+    """The expected gain over the next `horizon` trials, in spreads, from figures (R, F).
+
+    A study is to end when that is below `threshold`. `n_tasks` says what it was learned from.
+    """
+
+    center: Array
+    scale: Array
+    weights: Array
+    horizon: int
+    threshold: float = 0.0
+    n_tasks: int = 0
+
+    def gains(self, figures: Array) -> Array:
+        """Expected gains (R,)."""
+        scaled = np.clip((figures - self.center) / self.scale, -_REACH, _REACH)
+        gains: Array = np.exp(np.minimum(terms(scaled) @ self.weights, _MAX_LOG_GAIN))
+        return gains
+
+
+def spreads(losses: Array) -> Array:
+    """Half the interquartile range of each study's finite losses (R, n); NaN without any."""
+    found = np.full(len(losses), np.nan)
+    for at, row in enumerate(losses):
+        finite = row[np.isfinite(row)]
+        if len(finite):
+            low, high = np.quantile(finite, [0.25, 0.75])
+            found[at] = (high - low) / 2
+    return found
+
+
+def figures(losses: Array) -> Array:
+    """Figures (R, F) of studies with losses (R, n) in the order of trials, inf where pruned.
+
+    Each needs two finite losses that differ.
+    """
+    n = losses.shape[1]
+    spread = np.maximum(spreads(losses), 1e-12)
+    so_far = np.minimum.accumulate(losses, axis=1)
+    best = so_far[:, -1]
+    is_record = np.concatenate(
+        [np.ones((len(losses), 1), dtype=np.bool_), so_far[:, 1:] < so_far[:, :-1]], axis=1
+    )
+    last_record = n - 1 - is_record[:, ::-1].argmax(axis=1)
+    before = so_far[np.arange(len(losses)), np.maximum(last_record - 1, 0)]
+    ordered = np.sort(losses, axis=1)
+    differences = [
+        before - best,
+        so_far[:, n // 2] - best,
+        so_far[:, max(n - 1 - RECENT, 0)] - best,
+        *(ordered[:, min(place, n - 1)] - best for place in (1, 4)),
+        *(ordered[:, int(share * (n - 1))] - best for share in (0.1, 0.5)),
+    ]
+    # a pruned trial among the best places is as far off as anything can be
+    capped = [np.minimum(np.nan_to_num(one, posinf=1e12) / spread, 1e3) for one in differences]
+    ranks = (losses[:, -RECENT:, None] > losses[:, None, :]).mean(axis=(1, 2))
+    rest = [
+        np.full(len(losses), np.log(n)),
+        np.log((n - last_record) / n),
+        is_record.sum(axis=1) / (np.log(n) + 0.577),  # as many are expected by chance
+        ranks,
+    ]
+    return np.stack([*(np.arcsinh(_STEEPNESS * one) for one in capped), *rest], axis=1)
+
+
+def fit_gains(found: Array, gains: Array, horizon: int) -> GainModel:
+    """Learn from figures (N, F) and gains (N,) over the next `horizon` trials, in spreads."""
+    center, scale = found.mean(axis=0), found.std(axis=0) + 1e-9
+    design = terms(np.clip((found - center) / scale, -_REACH, _REACH))
+    pull = np.full(design.shape[1], _PULL)
+    pull[0] = 1e-6  # the constant is free
+    weights = np.zeros(design.shape[1])
+    weights[0] = np.log(max(float(gains.mean()), 1e-6))
+    for _ in range(_N_STEPS):
+        expected = np.exp(np.clip(design @ weights, -20, _MAX_LOG_GAIN))
+        gradient = design.T @ (expected - gains) + pull * weights
+        curved = design * np.sqrt(expected + 1e-9)[:, None]
+        step = np.linalg.solve(curved.T @ curved + np.diag(pull), gradient)
+        longest = float(np.abs(step).max())
+        weights = weights - step * min(1.0, _LONGEST_STEP / max(longest, _LONGEST_STEP))
+        if longest < _ENOUGH:
+            break
+    return GainModel(center, scale, weights, horizon)

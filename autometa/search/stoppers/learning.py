@@ -1,0 +1,124 @@
+"""A gain model from traces of past studies, or from studies imagined on a history's tasks.
+
+Axes: R traces, T trials, N examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.search.histories._base import History
+from autometa.search.stoppers.gains import GainModel, figures, fit_gains, spreads
+
+Array = NDArray[np.float64]
+
+MIN_TASKS = 5  # fewer cannot vouch for a threshold
+MIN_TRIALS = 20  # before which nothing is stopped
+HORIZON = 20
+_MIN_LOSSES = 2 * MIN_TRIALS  # of a task, or nothing of its traces is left to stop
+_MAX_TASKS, _N_TRACES, _N_TRIALS = 200, 6, 100
+# How much a search prefers good configs, in logarithms of the odds of the best to the worst: 0 is
+# chance, 8 finds the best tenth seven times as often as the middle
+_KEENNESS = (0.0, 3.0, 8.0)
+_N_GOOD_FIRST, _GOOD_SHARE = 5, 0.1  # every second trace begins as one does that knows a prior
+_EVERY = 5  # trials between two looks while learning
+_N_FOLDS = 5
+_MAX_GAIN = 3.0  # spreads: one diverged start must not outweigh a hundred studies
+_THRESHOLDS = np.geomspace(1e-5, 1.0, 101)
+
+
+def traces_of(history: History, seed: int = 0) -> list[list[Array]]:
+    """Losses of imagined studies of each task, in the order of their trials.
+
+    Configs are tried without repetition, by chance or with more or less taste for good ones.
+    """
+    rng = np.random.default_rng(seed)
+    known = [task.losses[np.isfinite(task.losses)] for task in history.tasks]
+    # nothing can be gained where all configs do alike
+    known = [losses for losses in known if len(losses) >= _MIN_LOSSES and np.ptp(losses) > 0]
+    if len(known) > _MAX_TASKS:
+        drawn = rng.choice(len(known), _MAX_TASKS, replace=False)
+        known = [known[at] for at in sorted(drawn.tolist())]
+    return [[_trace(losses, at, rng) for at in range(_N_TRACES)] for losses in known]
+
+
+def _trace(losses: Array, at: int, rng: np.random.Generator) -> Array:
+    """By Gumbel's trick: sorting noisy log odds draws without repetition."""
+    share = np.argsort(np.argsort(losses)) / max(len(losses) - 1, 1)
+    odds = -_KEENNESS[at % len(_KEENNESS)] * share + rng.gumbel(size=len(losses))
+    if at % 2:
+        good = np.flatnonzero(share <= _GOOD_SHARE)
+        odds[rng.choice(good, min(_N_GOOD_FIRST, len(good)), replace=False)] += 1e3
+    return losses[np.argsort(-odds)][:_N_TRIALS]
+
+
+def learn_gain_model(
+    traces: Sequence[Sequence[Array]], max_loss: float = 0.005, horizon: int = HORIZON
+) -> GainModel | None:
+    """Learn from losses (T,) of past studies, inf where pruned, by task.
+
+    The threshold is the largest expected gain at which ending a study costs, on average over tasks
+    whose traces the model had not seen, `max_loss` of the range of the study's losses at most.
+    None for fewer than `MIN_TASKS` tasks with traces long enough.
+    """
+    tasks = [[np.asarray(one) for one in task if len(one) >= _MIN_LOSSES] for task in traces]
+    tasks = [task for task in tasks if task]
+    if len(tasks) < MIN_TASKS:
+        return None
+    examples = [_examples(task, horizon) for task in tasks]
+    folds = np.arange(len(tasks)) % _N_FOLDS
+    losses = np.zeros(len(_THRESHOLDS))
+    for fold in range(_N_FOLDS):
+        others = [one for one, of in zip(examples, folds, strict=True) if of != fold]
+        model = _fit(others, horizon)
+        for task in (task for task, of in zip(tasks, folds, strict=True) if of == fold):
+            losses += np.mean([_losses(trace, model) for trace in task], axis=0) / len(tasks)
+    n_good = int(np.searchsorted(np.maximum.accumulate(losses), max_loss, side="right"))
+    threshold = float(_THRESHOLDS[n_good - 1]) if n_good else 0.0
+    return replace(_fit(examples, horizon), threshold=threshold, n_tasks=len(tasks))
+
+
+def _fit(examples: Sequence[tuple[Array, Array]], horizon: int) -> GainModel:
+    found, gains = (np.concatenate(part) for part in zip(*examples, strict=True))
+    return fit_gains(found, gains, horizon)
+
+
+def _moments(trace: Array) -> list[int]:
+    return list(range(MIN_TRIALS, len(trace), _EVERY))
+
+
+def _is_told(losses: Array) -> bool:
+    """Whether there is a spread to measure gains by."""
+    return bool(spreads(losses[None])[0] > 0)
+
+
+def _examples(task: Sequence[Array], horizon: int) -> tuple[Array, Array]:
+    found: list[Array] = []
+    gains: list[float] = []
+    for trace in task:
+        so_far = np.minimum.accumulate(trace)
+        for n in _moments(trace):
+            if n + horizon <= len(trace) and _is_told(trace[:n]):
+                gain = (so_far[n - 1] - so_far[n + horizon - 1]) / spreads(trace[None, :n])[0]
+                found.append(figures(trace[None, :n])[0])
+                gains.append(min(float(gain), _MAX_GAIN))
+    return np.array(found).reshape(len(found), -1), np.array(gains)
+
+
+def _losses(trace: Array, model: GainModel) -> Array:
+    """What each threshold costs on a trace, as a share of the range of its losses."""
+    moments = [n for n in _moments(trace) if _is_told(trace[:n])]
+    so_far = np.minimum.accumulate(trace)
+    finite = trace[np.isfinite(trace)]
+    left = (so_far - so_far[-1]) / max(float(np.ptp(finite)), 1e-12)
+    expected = np.array([model.gains(figures(trace[None, :n]))[0] for n in moments])
+    cost = np.zeros(len(_THRESHOLDS))
+    for at, threshold in enumerate(_THRESHOLDS):
+        is_below = expected < threshold
+        if is_below.any():
+            cost[at] = left[moments[int(is_below.argmax())] - 1]
+    return cost
