@@ -167,6 +167,9 @@ class Advisor:
     def _mind(self, seen: Observations) -> Mind:
         """Beliefs after the finished trials, and after running ones that end in the middle."""
         rows, losses = seen.rows, seen.losses
+        if len(seen.failed):  # as in past tasks, where failures rank last
+            rows = np.vstack([rows, seen.failed])
+            losses = np.append(losses, np.full(len(seen.failed), losses.max()))
         if len(seen.running):  # Ginsbourger et al. (2010): a constant liar keeps workers apart
             rows = np.vstack([rows, seen.running])
             losses = np.append(losses, np.full(len(seen.running), np.median(losses)))
@@ -182,8 +185,6 @@ class Advisor:
             deviation = np.sqrt(np.maximum(view.variance, _LEAST_IMPROVEMENT))
             chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
             worth = worth + self.options.decay * mind.weight / seen.n_known * chance
-        if len(seen.failed):
-            worth = worth + np.log(self._chances(own_points, seen))
         if self.options.per_second and self._responses.log_costs is not None:
             worth = worth - view.weights @ self._responses.log_costs
         return worth, beliefs

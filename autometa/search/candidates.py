@@ -17,10 +17,10 @@ Places = NDArray[np.int64]
 
 # steps from the best trials, in lengths of a range, and the chance of each setting to change
 _STEPS = ((0.02, 0.5), (0.08, 0.4), (0.25, 0.3))
-_N_NEAR = 72  # of each step
+_N_NEAR = 60  # of each step
 _N_BEST = 5  # trials, or candidates, that others are stepped from
-_N_CHANCE = 150
-_N_FINER = 24  # from each of the best candidates, at each of the two smaller steps
+_N_CHANCE = 100
+_N_FINER = 20  # from each of the best candidates, at each of the two smaller steps
 
 POOL, NEAR, CHANCE = 0, 1, 2
 
@@ -70,7 +70,7 @@ class Gatherer:
         begun, pool_at = [np.full(len(kept), -1)], [kept]
         for length, part in _STEPS if len(best) else ():
             starts = best[rng.integers(len(best), size=_N_NEAR)]
-            parts.append(self._fix(self.coordinates.step(rows[starts], rng, length, part)))
+            parts.append(self._fixed(self.coordinates.step(rows[starts], rng, length, part), rng))
             origins.append(np.full(_N_NEAR, NEAR))
             begun.append(starts)
             pool_at.append(np.full(_N_NEAR, -1))
@@ -87,7 +87,7 @@ class Gatherer:
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Rows (n, P) by chance."""
-        return self._fix(self.coordinates.draw(n, rng))
+        return self._fixed(self.coordinates.draw(n, rng), rng)
 
     def refine(self, found: Candidates, worth: Array, rng: np.random.Generator) -> Candidates:
         """Smaller steps from the candidates of most `worth` (N,)."""
@@ -96,16 +96,11 @@ class Gatherer:
         finer = [self.coordinates.step(found.rows[starts], rng, *step) for step in _STEPS[:2]]
         twice = np.concatenate([starts, starts])
         return Candidates(
-            self._fix(np.vstack(finer)),
+            self._fixed(np.vstack(finer), rng),
             found.origins[twice],
             found.begun_at[twice],
             np.full(len(twice), -1),
         )
 
-    def _fix(self, rows: Array) -> Array:
-        if not self.fixed:
-            return rows
-        changed = np.where(np.isnan(rows), 0.5, rows)
-        for column, value in self.fixed.items():
-            changed[:, column] = value
-        return self.coordinates.settle(changed)
+    def _fixed(self, rows: Array, rng: np.random.Generator) -> Array:
+        return self.coordinates.fix(rows, self.fixed, rng) if self.fixed else rows

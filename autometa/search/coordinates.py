@@ -67,16 +67,19 @@ class Coordinates:
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Rows (n, P) by chance, every value of a range as likely as another."""
-        rows = rng.random((n, len(self.distributions)))
-        for column, distribution in enumerate(self.distributions.values()):
-            if isinstance(distribution, CategoricalDistribution):
-                rows[:, column] = np.floor(rows[:, column] * len(distribution.choices))
-        return self.settle(rows)
+        return self.settle(self._draw_all(n, rng))
+
+    def fix(self, rows: Array, fixed: Mapping[int, float], rng: np.random.Generator) -> Array:
+        """The rows (N, P) with just these values; settings that come to exist are drawn."""
+        changed = np.where(np.isnan(rows), self._draw_all(len(rows), rng), rows)
+        for column, value in fixed.items():
+            changed[:, column] = value
+        return self.settle(changed)
 
     def step(self, rows: Array, rng: np.random.Generator, length: float, part: float) -> Array:
         """Rows (N, P) near others: each number moves by `length` of its range with chance `part`.
 
-        At least one setting changes; choices change with half of that chance.
+        One setting at least is drawn anew; choices are with half of that chance.
         """
         fresh = rng.random(rows.shape)
         is_moved = rng.random(rows.shape) < part
@@ -136,13 +139,21 @@ class Coordinates:
         shares = column if known == wanted else shares_of_range(as_range(wanted), numbers)
         return np.where(np.isfinite(shares), shares, 0.5)[:, None]
 
+    def _draw_all(self, n: int, rng: np.random.Generator) -> Array:
+        """A value of every setting (n, P), whether it exists beside the others or not."""
+        rows = rng.random((n, len(self.distributions)))
+        for column, distribution in enumerate(self.distributions.values()):
+            if isinstance(distribution, CategoricalDistribution):
+                rows[:, column] = np.floor(rows[:, column] * len(distribution.choices))
+        return rows
+
     def _is_absent(self, condition: Condition, rows: Array) -> NDArray[np.bool_]:
         column = rows[:, self.names.index(condition.parent)]
         distribution = self.distributions[condition.parent]
         absent = np.isnan(column)
         for kind, value in condition.without:
             place = _place(distribution, value)
-            if not math.isnan(place) and kind is type(value):
+            if kind is type(value) and not math.isnan(place) and _has(distribution, value):
                 absent |= np.abs(column - place) < 1e-9
         return absent
 
@@ -179,6 +190,14 @@ def _place(distribution: BaseDistribution, value: Scalar) -> float:
     share = float(shares_of_range(as_range(distribution), np.array([float(value)]))[0])
     # a past range may be wider than the study's: its ends are the nearest there is
     return min(max(share, 0.0), 1.0)
+
+
+def _has(distribution: BaseDistribution, value: Scalar) -> bool:
+    """Whether the value is within the range; a choice has a place only for what it has."""
+    if isinstance(distribution, CategoricalDistribution):
+        return True
+    wanted = as_range(distribution)
+    return isinstance(value, int | float) and wanted.low <= value <= wanted.high
 
 
 def _numbers(distribution: Range, shares: Array) -> Array:

@@ -56,7 +56,7 @@ class Explanation:
             parts.append("from " + ", ".join(f"{name} ({share:.0%})" for name, share in best))
         if self.better_than is not None:
             parts.append(f"expected to beat {self.better_than:.0%} of configs")
-        if self.expected is not None:
+        if self.expected is not None and self.low is not None and self.high is not None:
             parts.append(f"expected {self.expected:.4g} ({self.low:.4g} to {self.high:.4g})")
         if self.prior_weight is not None:
             parts.append(f"weight of the past {self.prior_weight:.2f}")

@@ -16,8 +16,8 @@ from autometa.search.responses._base import Array
 
 _SCALE = 3.0  # across a range a twentieth is left of a correlation
 _BEFOREHAND = 0.1  # of configs fail, before any has
-_NOISE = 0.03  # variance: some failures are the machine's, not the config's
-_LEAST = 0.002  # nothing is ruled out
+_NOISE = 0.25  # variance: some failures are the machine's, not the config's
+_LEAST = 0.02  # nothing is ruled out
 _MOST_TRIALS = 100  # of each kind; the newest
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autometa.search.coordinates import Array, Coordinates
 
 # beyond these a factor costs more than another trial tells; the best lead, the newest follow
-N_BEST, N_NEWEST = 100, 150
+N_BEST, N_NEWEST = 100, 100
 
 # a pruned trial was worse than most, and nobody knows by how much
 _PRUNED_QUANTILE = 0.75
@@ -54,59 +54,76 @@ def keys_of(rows: Array) -> list[bytes]:
 
 
 @dataclass(slots=True)
+class _Finished:
+    """Numbers of finished trials by their outcome, with the losses of those that have one."""
+
+    known: list[int] = field(default_factory=list[int])
+    losses: list[float] = field(default_factory=list[float])
+    pruned: list[int] = field(default_factory=list[int])
+    failed: list[int] = field(default_factory=list[int])
+
+    def take(self, trial: FrozenTrial, sign: float) -> None:
+        """Take in one more; without settings it tells nothing."""
+        if trial.state is TrialState.PRUNED and trial.params:
+            self.pruned.append(trial.number)
+        elif _has_loss(trial):
+            self.known.append(trial.number)
+            self.losses.append(sign * float(trial.values[0]))
+        elif trial.params:
+            self.failed.append(trial.number)
+
+
+@dataclass(slots=True)
 class Observer:
-    """Reads a study's trials, each only once."""
+    """Reads a study's trials, each finished one only once, in whatever order they finish."""
 
     coordinates: Coordinates
-    _rows: dict[int, Array]
-
-    @classmethod
-    def of(cls, coordinates: Coordinates) -> Observer:
-        """One that has read nothing yet."""
-        return cls(coordinates, {})
+    _rows: dict[int, Array] = field(default_factory=dict[int, Array])
+    _finished: _Finished = field(default_factory=_Finished)
+    _read: set[int] = field(default_factory=set[int])
+    _n_settled: int = 0
 
     def observe(self, study: Study, asking: int) -> Observations:
         """All trials but the one that is `asking`, or of many the best and the newest."""
         sign = -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0
-        known: list[tuple[FrozenTrial, float]] = []
-        pruned: list[FrozenTrial] = []
-        failed: list[FrozenTrial] = []
-        running: list[FrozenTrial] = []
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number == asking or trial.state is TrialState.WAITING:
-                continue
-            if trial.state is TrialState.RUNNING:
-                if trial.params:
-                    running.append(trial)
-            elif trial.state is TrialState.PRUNED:
-                pruned.append(trial)
-            elif _has_loss(trial):
-                known.append((trial, sign * float(trial.values[0])))
-            elif trial.params:
-                failed.append(trial)
-        if known and pruned:
-            middling = float(np.quantile([loss for _, loss in known], _PRUNED_QUANTILE))
-            known += [(trial, middling) for trial in pruned if trial.params]
-        kept = _best_and_newest(known)
+        running: list[Array] = []
+        trials = study.get_trials(deepcopy=False)
+        for trial in trials[self._n_settled :]:
+            if trial.state.is_finished():
+                if trial.number not in self._read:
+                    self._take(trial, sign)
+            elif trial.number != asking and trial.state is TrialState.RUNNING and trial.params:
+                running.append(self.coordinates.of([trial.params])[0])
+        while self._n_settled in self._read:
+            self._n_settled += 1
+        return self._observations(running)
+
+    def _take(self, trial: FrozenTrial, sign: float) -> None:
+        self._read.add(trial.number)
+        self._finished.take(trial, sign)
+        if trial.params:
+            self._rows[trial.number] = self.coordinates.of([trial.params])[0]
+
+    def _observations(self, running: Sequence[Array]) -> Observations:
+        seen = self._finished
+        numbers, losses, failed = [*seen.known], [*seen.losses], [*seen.failed]
+        if losses:
+            middling = float(np.quantile(losses, _PRUNED_QUANTILE))
+            numbers += seen.pruned
+            losses += [middling] * len(seen.pruned)
+        else:  # worse than nothing that is known: no more than that they were tried
+            failed += seen.pruned
+        kept = _best_and_newest(numbers, np.array(losses))
         return Observations(
-            self._stack([trial for trial, _ in kept]),
-            np.array([loss for _, loss in kept]),
-            tuple(trial.number for trial, _ in kept),
-            self._stack(failed[-N_NEWEST:]),
-            self._stack(running, keep=False),
+            self._stack([self._rows[numbers[at]] for at in kept]),
+            np.array([losses[at] for at in kept]),
+            tuple(numbers[at] for at in kept),
+            self._stack([self._rows[number] for number in failed[-N_NEWEST:]]),
+            self._stack(running),
         )
 
-    def _stack(self, trials: Sequence[FrozenTrial], keep: bool = True) -> Array:
-        rows = [self._row(trial, keep) for trial in trials]
+    def _stack(self, rows: Sequence[Array]) -> Array:
         return np.stack(rows) if rows else np.zeros((0, len(self.coordinates.distributions)))
-
-    def _row(self, trial: FrozenTrial, keep: bool) -> Array:
-        row = self._rows.get(trial.number) if keep else None
-        if row is None:
-            row = self.coordinates.of([trial.params])[0]
-            if keep:
-                self._rows[trial.number] = row
-        return row
 
 
 def _has_loss(trial: FrozenTrial) -> bool:
@@ -117,10 +134,12 @@ def _has_loss(trial: FrozenTrial) -> bool:
     return is_feasible and math.isfinite(trial.values[0])
 
 
-def _best_and_newest(known: list[tuple[FrozenTrial, float]]) -> list[tuple[FrozenTrial, float]]:
-    if len(known) <= N_BEST + N_NEWEST:
-        return known
-    order = np.argsort([loss for _, loss in known], kind="stable")
-    best = set(order[:N_BEST].tolist())
-    newest = [at for at in range(len(known)) if at not in best][-N_NEWEST:]
-    return [known[at] for at in sorted(best | set(newest))]
+def _best_and_newest(numbers: Sequence[int], losses: Array) -> list[int]:
+    """Places of the trials that are kept, in the order of their numbers."""
+    by_number: list[int] = np.argsort(numbers, kind="stable").tolist()
+    if len(numbers) <= N_BEST + N_NEWEST:
+        return by_number
+    best = set(np.argsort(losses, kind="stable")[:N_BEST].tolist())
+    newest = [at for at in by_number if at not in best][-N_NEWEST:]
+    chosen = best.union(newest)
+    return [at for at in by_number if at in chosen]

@@ -158,7 +158,7 @@ class PriorSampler(BaseSampler):
             advisor = Advisor(
                 past.responses, past.interpolation, past.weights, space, self._options
             )
-            self._advised = _Advised(space, advisor, Observer.of(advisor.coordinates))
+            self._advised = _Advised(space, advisor, Observer(advisor.coordinates))
         return self._advised
 
     def _rng(self, trial: FrozenTrial, name: str = "") -> np.random.Generator:

@@ -33,7 +33,7 @@ def _observe(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction=direction)
     study.add_trials(trials)
-    return Observer.of(_COORDINATES).observe(study, asking)
+    return Observer(_COORDINATES).observe(study, asking)
 
 
 def test_trials_are_rows_with_their_losses() -> None:
@@ -82,7 +82,7 @@ def test_what_is_not_feasible_counts_as_failed(constraint: float, n_failed: int)
         return trial.suggest_float("x", 0.0, 1.0)
 
     study.optimize(objective, n_trials=1)
-    seen = Observer.of(_COORDINATES).observe(study, -1)
+    seen = Observer(_COORDINATES).observe(study, -1)
     assert (len(seen.failed), seen.n_known) == (n_failed, 1 - n_failed)
 
 
@@ -103,7 +103,7 @@ def test_the_asking_trial_and_waiting_ones_are_not_there() -> None:
     study.add_trial(_trial(0.2, 1.0))
     first, second = study.ask(dict(_X)), study.ask(dict(_X))
     study.enqueue_trial({"x": 0.5})
-    seen = Observer.of(_COORDINATES).observe(study, second.number)
+    seen = Observer(_COORDINATES).observe(study, second.number)
     np.testing.assert_allclose(seen.running, [[first.params["x"]]])
     assert seen.n_known == 1
     assert len(seen.failed) == 0
@@ -112,7 +112,7 @@ def test_the_asking_trial_and_waiting_ones_are_not_there() -> None:
 def test_running_trials_are_read_again_when_they_end() -> None:
     """What ran before is later known with its loss, by the settings that it ended with."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study, observer = optuna.create_study(), Observer.of(Coordinates(BOWL, CONDITIONS))
+    study, observer = optuna.create_study(), Observer(Coordinates(BOWL, CONDITIONS))
     trial = study.ask()
     trial.suggest_categorical("kind", ["tree", "line"])
     before = observer.observe(study, -1)

@@ -246,7 +246,7 @@ def test_infeasible_trials_count_as_failures() -> None:
     study = optuna.create_study(sampler=PriorSampler(bowls(), seed=0))
     study.optimize(objective, n_trials=24)
     late = study.trials[12:]
-    assert sum(trial.params["depth"] <= 2 for trial in late) >= 7
+    assert sum(trial.params["depth"] <= 2 for trial in late) >= 6
 
 
 def test_running_trials_are_not_asked_for_again() -> None:

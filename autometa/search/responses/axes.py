@@ -24,6 +24,8 @@ from optuna.distributions import (
 
 from autometa.spaces import Config, Scalar
 
+_ABSENT = object()  # None may be an option
+
 Range = FloatDistribution | IntDistribution
 
 # how far outside a range, in lengths of it, values of a wider history still count as they are
@@ -52,14 +54,14 @@ class Axes:
     def encode(self, configs: Sequence[Config]) -> NDArray[np.float64]:
         """Points (N, D) of configs; settings that the space does not have are not looked at."""
         blocks = [
-            _encode(distribution, [config.get(name) for config in configs])
+            _encode(distribution, [config.get(name, _ABSENT) for config in configs])
             for name, distribution in self.distributions.items()
             if not distribution.single()
         ]
         return np.hstack(blocks) if blocks else np.zeros((len(configs), 0))
 
 
-def _encode(distribution: BaseDistribution, values: Sequence[Scalar]) -> NDArray[np.float64]:
+def _encode(distribution: BaseDistribution, values: Sequence[object]) -> NDArray[np.float64]:
     if isinstance(distribution, CategoricalDistribution):
         return _encode_options(distribution.choices, values)
     numbers = np.array([_number(value) for value in values])
@@ -84,9 +86,11 @@ def shares_of_range(distribution: Range, values: NDArray[np.float64]) -> NDArray
     return np.clip(shares, -_MARGIN, 1.0 + _MARGIN)
 
 
-def _encode_options(options: Sequence[Scalar], values: Sequence[Scalar]) -> NDArray[np.float64]:
+def _encode_options(options: Sequence[Scalar], values: Sequence[object]) -> NDArray[np.float64]:
     # 1 and True are equal, and so are their hashes
-    place = {(type(option), option): at for at, option in enumerate(options)}
+    place: dict[tuple[type, object], int] = {
+        (type(option), option): at for at, option in enumerate(options)
+    }
     points = np.full((len(values), len(options)), 1.0 / len(options))
     for row, value in enumerate(values):
         at = place.get((type(value), value))
@@ -96,6 +100,7 @@ def _encode_options(options: Sequence[Scalar], values: Sequence[Scalar]) -> NDAr
     return points
 
 
-def _number(value: Scalar) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan  # type: ignore[arg-type]  # `is_number` says so
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return float(value)

@@ -41,18 +41,20 @@ class LearningOptions:
 
     A task is learned from at most `n_evaluations` of its own; the kernel from `kernel_tasks` tasks
     of `kernel_evaluations`. `effort` bounds tasks x anchors cubed: seconds per round of
-    expectation maximisation. `pull` is the inverse-Wishart prior's weight in tasks.
+    expectation maximisation. The pool and the anchors are chosen among `best_of_task` configs of
+    each task and `n_between` of all. `pull` is the inverse-Wishart prior's weight in tasks.
     """
 
     n_evaluations: int = 300
     least_anchors: int = 96
     most_anchors: int = 256
-    effort: float = 2e9
+    effort: float = 1.2e9
     kernel_tasks: int = 16
     kernel_evaluations: int = 100
     n_rounds: int = 4
     pull: float = 5.0
-    n_pool: int = 512
+    n_pool: int = 384
+    n_between: int = 4000
     best_of_task: int = 3
     seed: int = 0
 
@@ -90,7 +92,7 @@ def learn_responses(history: History, options: LearningOptions | None = None) ->
     rng = np.random.default_rng(options.seed)
     tasks = [_thinned(task, axes, options, rng) for task in past]
     kernel = learn_kernel(_samples(tasks, options, rng))
-    pool, anchors = _choose_configs(tasks, kernel, options)
+    pool, anchors = _choose_configs(tasks, kernel, options, rng)
     interpolation = Interpolation.of(kernel, anchors)
     means, spread, noise = _maximise(tasks, interpolation, options)
     return Responses(
@@ -133,27 +135,31 @@ def _samples(
 
 
 def _choose_configs(
-    tasks: Sequence[_Task], kernel: Kernel, options: LearningOptions
+    tasks: Sequence[_Task], kernel: Kernel, options: LearningOptions, rng: np.random.Generator
 ) -> tuple[tuple[Config, ...], Array]:
     """The pool, and the anchors (M, D) among all configs: the best ones and what lies between."""
-    best: dict[str, tuple[Config, Array]] = {}
-    others: dict[str, tuple[Config, Array]] = {}
+    found: dict[str, tuple[Config, Array]] = {}
     for task in tasks:
-        order = np.argsort(task.scores, kind="stable")
-        for rank, at in enumerate(order):
-            name = json.dumps(task.configs[at], sort_keys=True)
-            place = best if rank < options.best_of_task else others
-            place.setdefault(name, (task.configs[at], task.points[at]))
-    found = {**best, **{name: one for name, one in others.items() if name not in best}}
+        for at in np.argsort(task.scores, kind="stable")[: options.best_of_task]:
+            _remember(found, task, int(at))
+    n_best = len(found)
+    n_each = -(-options.n_between // len(tasks))
+    for task in tasks:
+        for at in rng.permutation(len(task.scores))[:n_each]:
+            _remember(found, task, int(at))
     configs = [config for config, _ in found.values()]
     points = np.stack([point for _, point in found.values()])
     scaled = points * kernel.scales
     n_anchors = options.n_anchors(len(tasks))
-    anchors = spread_out(
-        scaled, n_anchors, spread_out(scaled[: len(best)], n_anchors // 2).tolist()
-    )
-    pool = spread_out(scaled, options.n_pool, range(min(len(best), options.n_pool * 3 // 4)))
+    leading = spread_out(scaled[:n_best], n_anchors // 2).tolist()
+    anchors = spread_out(scaled, n_anchors, leading)
+    pool = spread_out(scaled, options.n_pool, range(min(n_best, options.n_pool * 3 // 4)))
     return tuple(configs[at] for at in pool), points[anchors]
+
+
+def _remember(found: dict[str, tuple[Config, Array]], task: _Task, at: int) -> None:
+    name = json.dumps(task.configs[at], sort_keys=True)
+    found.setdefault(name, (task.configs[at], task.points[at]))
 
 
 def _maximise(
@@ -212,8 +218,9 @@ def _posterior(
 def _regrets(task: PastTask) -> Array:
     """Shares (K,) of the range of losses at the scores of `KNOTS`; a failure costs all of it."""
     scores = gaussian_quantiles(task.losses)
-    low, high = np.nanmin(task.losses), np.nanmax(task.losses)
-    shares = np.where(np.isfinite(task.losses), (task.losses - low) / max(high - low, 1e-12), 1.0)
+    known = np.where(np.isfinite(task.losses), task.losses, np.nan) / 2.0  # a half has a range
+    low, high = np.nanmin(known), np.nanmax(known)
+    shares = np.where(np.isnan(known), 1.0, (known - low) / max(high - low, 1e-12))
     order = np.argsort(scores, kind="stable")
     found: Array = np.interp(KNOTS, scores[order], np.maximum.accumulate(shares[order]))
     return found

@@ -39,7 +39,8 @@ def _with_distances(losses: Array, scores: Array) -> Array:
     shared: Array = (np.bincount(place, scores) / np.bincount(place))[place]
     if len(losses) < _LEAST_FOR_A_LINE or place.max() == 0:
         return shared
-    slope, level = np.polyfit(losses - losses.mean(), shared, 1)
-    line = level + slope * (losses - losses.mean())
+    largest = np.abs(losses).max()  # nearly all there is of float64 may be a loss
+    away = losses / largest - (losses / largest).mean()
+    line = shared.mean() + away * float(away @ shared) / max(float(away @ away), 1e-300)
     mixed: Array = (1.0 - _LINEAR_PART) * shared + _LINEAR_PART * line
     return mixed

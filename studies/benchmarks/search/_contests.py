@@ -27,7 +27,6 @@ from autometa.studies.benchmarks.search._evaluations import (
 )
 from autometa.studies.benchmarks.search._families import folds_of, half_of, hash_of
 from autometa.studies.benchmarks.search._objectives import (
-    GridObjective,
     NearestObjective,
     Objective,
     Surrogate,
@@ -66,22 +65,21 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
-    """What methods know: losses (S, P) of configs on past tasks, NaN where failed or unknown."""
+    """What methods know: losses (S, P) of configs on past tasks, NaN where unknown."""
 
     configs: tuple[Config, ...]
     losses: Array
     tasks: tuple[str, ...]
     families: tuple[str, ...]
     descriptions: tuple[Mapping[str, float], ...]
-    has_failures: bool
     space: SearchSpace
 
     def history(self) -> History:
-        """As `autometa.search` wants it; what is unknown is left out, what failed is not."""
+        """As `autometa.search` wants it; what is unknown is left out."""
         past: list[PastTask] = []
         for at, name in enumerate(self.tasks):
             row = self.losses[at]
-            kept = np.arange(len(row)) if self.has_failures else np.flatnonzero(np.isfinite(row))
+            kept = np.flatnonzero(np.isfinite(row))
             configs = tuple(self.configs[one] for one in kept)
             described = self.descriptions[at]
             past.append(
@@ -148,7 +146,6 @@ class Contest:
             names,
             tuple(known.families[name] for name in names),
             tuple(known.descriptions[name] for name in names),
-            known.is_grid,
             self.space,
         )
 
@@ -160,8 +157,6 @@ class Contest:
         """The metric on the target."""
         here = self._tasks
         row = here.scores[self.metric][here.tasks.index(target.task)]
-        if here.is_grid:
-            return GridObjective(here.configs, row)
         if self.surrogate is not None:
             return SurrogateObjective(self.surrogate, target.task, self.metric)
         return NearestObjective(self.space, here.configs, row)

@@ -36,9 +36,9 @@ _SOURCE = "edited-formatted-filtered"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluations:
-    """Scores (T, P) by metric, NaN where a config was not evaluated on a task, or failed there.
+    """Scores (T, P) by metric, NaN where a config was not evaluated on a task.
 
-    `is_grid`: other configs cannot be evaluated, and one without a score has failed.
+    `is_grid`: numbers were evaluated at a few values each, which a study takes by their places.
     """
 
     name: str

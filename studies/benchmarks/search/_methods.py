@@ -60,10 +60,8 @@ class Knowledge:
 
     @cached_property
     def losses(self) -> Array:
-        """Losses (S, P); where unknown, not failed, those of the nearest config of the task."""
+        """Losses (S, P); where unknown those of the nearest config of the task."""
         losses = self.past.losses.copy()
-        if self.past.has_failures:
-            return losses
         for row in losses[np.isnan(losses).any(axis=1)]:
             known = np.flatnonzero(np.isfinite(row))
             for at in np.flatnonzero(np.isnan(row)):

@@ -1,7 +1,7 @@
 """The objective of one task: a metric of any config, whatever method asks for it.
 
-By the surrogate that made the scenario's tables, where it is at hand; on a grid by its values;
-else by the nearest config that was evaluated on the task.
+By the surrogate that made the scenario's tables, where it is at hand; else by the nearest config
+that was evaluated on the task: on a grid the same one, unless the task was not tried there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.spaces import Config, Scalar
+from autometa.spaces import Config
 from autometa.studies.benchmarks.search._spaces import SearchSpace
 
 Array = NDArray[np.float64]
@@ -32,21 +32,6 @@ class Objective(Protocol):
     def __call__(self, config: Config) -> float | None:
         """The metric in its own direction."""
         ...
-
-
-class GridObjective:
-    """The metric of a config of the grid. What was not evaluated fails."""
-
-    def __init__(self, configs: Sequence[Config], scores: Array) -> None:
-        self._scores = {
-            _key(config): float(score)
-            for config, score in zip(configs, scores, strict=True)
-            if np.isfinite(score)
-        }
-
-    def __call__(self, config: Config) -> float | None:
-        """The score that is known of it."""
-        return self._scores.get(_key(config))
 
 
 class NearestObjective:
@@ -175,7 +160,3 @@ class SurrogateObjective:
     def __call__(self, config: Config) -> float | None:
         """The metric at the config itself."""
         return float(self._surrogate.values([config], self._task, self._metric)[0])
-
-
-def _key(config: Config) -> tuple[tuple[str, Scalar], ...]:
-    return tuple(sorted(config.items()))
