@@ -26,6 +26,7 @@ MIN_TASKS, MIN_CURVES = 5, 10  # fewer tasks cannot vouch for a threshold, nor f
 _MAX_CURVES = 500  # of a task
 _N_REHEARSALS, _MAX_OF_TASK, _N_TRIALS = 240, 12, 100
 _N_FOLDS = 5
+_MAX_PROOFS = 6
 T = TypeVar("T")
 _FIRST_THRESHOLD = 1e-3  # of the second rehearsals; thresholds chosen later are near it
 _N_EXAMPLES = 15_000  # kept of each rehearsal round
@@ -71,9 +72,10 @@ def learn_curve_model(history: History, risk: float = 0.02, seed: int = 0) -> Cu
     model = _fit(examples, first)
     others = _cross_fit(examples, model, rng.permutation(len(tasks)) % _N_FOLDS)
     model = _calibrated(model, examples, others)
+    judges = [replace(one, slope=model.slope, shift=model.shift) for one in others]
     return replace(
         model,
-        threshold=_threshold(pruned, model, others, risk),
+        threshold=_proven(tasks, judges, _threshold(pruned, judges, risk), risk, rng),
         n_tasks=len(tasks),
         n_curves=sum(len(tracks) for tracks in groups),
     )
@@ -98,7 +100,7 @@ def _drawn(items: list[T], n: int, rng: np.random.Generator) -> list[T]:
 def _rehearse_all(
     tasks: Sequence[Stored], model: CurveModel | None, rng: np.random.Generator
 ) -> list[Rehearsal]:
-    n_each = int(np.clip(_N_REHEARSALS // len(tasks), 1, _MAX_OF_TASK))
+    n_each = _n_each(len(tasks))
     return [rehearse(task, _orders(task.now[:, -1], n_each, rng), model) for task in tasks]
 
 
@@ -168,7 +170,7 @@ def _calibrated(
 
 
 def _threshold(
-    rehearsals: Sequence[Rehearsal], model: CurveModel, others: Sequence[CurveModel], risk: float
+    rehearsals: Sequence[Rehearsal], judges: Sequence[CurveModel], risk: float
 ) -> float:
     """The largest chance at which no more than `risk` of rehearsed studies lose their best trial.
 
@@ -176,8 +178,7 @@ def _threshold(
     that an eventual best ever had.
     """
     lowest: list[float] = []
-    for rehearsal, other in zip(rehearsals, others, strict=True):
-        judge = replace(other, slope=model.slope, shift=model.shift)
+    for rehearsal, judge in zip(rehearsals, judges, strict=True):
         for study, best in enumerate(rehearsal.bests):
             if best > 0:
                 found = rehearsal.figures[study, best - 1][IS_CHECK]
@@ -186,3 +187,32 @@ def _threshold(
                 lowest.append(1.0)  # the first trial is never pruned
     n_lost = max(int(risk * (len(lowest) + 1)) - 1, 0)
     return float(np.sort(lowest)[n_lost])
+
+
+def _proven(
+    tasks: Sequence[Stored],
+    judges: Sequence[CurveModel],
+    threshold: float,
+    risk: float,
+    rng: np.random.Generator,
+) -> float:
+    """A threshold no larger than this that keeps the risk in studies that it pruned itself.
+
+    What is pruned changes what later trials are compared with.
+    """
+    for _ in range(_MAX_PROOFS):
+        tried = [replace(judge, threshold=threshold) for judge in judges]
+        n_each = _n_each(len(tasks))
+        rehearsals = [
+            rehearse(task, _orders(task.now[:, -1], n_each, rng), judge)
+            for task, judge in zip(tasks, tried, strict=True)
+        ]
+        enough = _threshold(rehearsals, judges, risk)
+        if enough >= threshold:
+            break
+        threshold = min(enough, threshold / 2)
+    return threshold
+
+
+def _n_each(n_tasks: int) -> int:
+    return int(np.clip(_N_REHEARSALS // n_tasks, 1, _MAX_OF_TASK))

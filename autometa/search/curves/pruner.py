@@ -14,6 +14,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import HistoryError
+from autometa.search.curves.cautious import is_beaten
 from autometa.search.curves.forecasts import CurveModel
 from autometa.search.curves.learning import learn_curve_model
 from autometa.search.curves.rehearsals import GRACE
@@ -77,13 +78,10 @@ class CurvePruner(BasePruner):
         running = Track.of_reports(trial.intermediate_values, _sign(is_loss), is_finished=False)
         if running is None:
             return trial.last_step is not None and trial.last_step >= GRACE * full_length(tracks)
-        standing = Standing.of(running, tracks, incumbent)
-        return standing is not None and self._is_hopeless(standing)
-
-    def _is_hopeless(self, standing: Standing) -> bool:
         if self.model is None:
-            return standing.is_beaten()
-        return standing.chance(self.model) < self.model.threshold
+            return is_beaten(running, tracks, incumbent)
+        standing = Standing.of(running, tracks, incumbent)
+        return standing is not None and standing.chance(self.model) < self.model.threshold
 
     def _track(self, study: Study, trial: FrozenTrial, is_loss: bool) -> Track | None:
         """Of a finished trial; read once, since it does not change."""

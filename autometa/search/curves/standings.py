@@ -1,4 +1,4 @@
-"""A running trial beside the finished ones of its study: what the model and the rule are asked.
+"""A running trial beside the finished ones of its study: what the model is asked.
 
 Axes: T trials before this one; one study, one moment.
 """
@@ -11,7 +11,6 @@ from typing import Self
 
 import numpy as np
 
-from autometa.search.curves.cautious import is_beaten
 from autometa.search.curves.evidence import Array, Bar, Others, Partial, figures
 from autometa.search.curves.forecasts import CurveModel
 from autometa.search.curves.rehearsals import GRACE, SHARES
@@ -59,6 +58,10 @@ class Standing:
 
     def chance(self, model: CurveModel) -> float:
         """That the trial ends better than the incumbent."""
+        return float(model.chances(self.figures()))
+
+    def figures(self) -> Array:
+        """Figures (F,), as `rehearsals` have them."""
         others = Others(
             _one(self.others.min()),
             _one(len(self.others)),
@@ -67,12 +70,8 @@ class Standing:
             _one(self.falls.mean()),
         )
         found = figures(np.array([self.share]), self.partial, others, self.bar, self.n_trials)
-        return float(model.chances(found)[0, 0])
-
-    def is_beaten(self) -> bool:
-        """Whether the cautious rule gives the trial up."""
-        now, bar = float(self.partial.now[0, 0]), float(self.bar.end[0])
-        return is_beaten(now, self.share, bar, self.others, self.falls)
+        asked: Array = found[0, 0]
+        return asked
 
 
 def _partial(running: Track, incumbent: Track, step: float, length: float) -> Partial:

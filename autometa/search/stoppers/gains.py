@@ -17,6 +17,7 @@ from autometa.search.curves.forecasts import terms
 
 Array = NDArray[np.float64]
 
+N_FIGURES = 11
 RECENT = 20  # trials
 _REACH = 4.0  # deviations beyond which a figure counts no further
 _STEEPNESS = 4.0  # differences beyond a quarter of the spread count by their logarithm

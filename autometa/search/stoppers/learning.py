@@ -1,18 +1,18 @@
 """A gain model from traces of past studies, or from studies imagined on a history's tasks.
 
-Axes: R traces, T trials, N examples.
+Axes: T trials, M moments, F figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autometa.search.histories._base import History
-from autometa.search.stoppers.gains import GainModel, figures, fit_gains, spreads
+from autometa.search.stoppers.gains import N_FIGURES, GainModel, figures, fit_gains, spreads
 
 Array = NDArray[np.float64]
 
@@ -69,56 +69,65 @@ def learn_gain_model(
     tasks = [task for task in tasks if task]
     if len(tasks) < MIN_TASKS:
         return None
-    examples = [_examples(task, horizon) for task in tasks]
+    replays = [[_Replay.of(trace, horizon) for trace in task] for task in tasks]
     folds = np.arange(len(tasks)) % _N_FOLDS
     losses = np.zeros(len(_THRESHOLDS))
     for fold in range(_N_FOLDS):
-        others = [one for one, of in zip(examples, folds, strict=True) if of != fold]
-        model = _fit(others, horizon)
-        for task in (task for task, of in zip(tasks, folds, strict=True) if of == fold):
-            losses += np.mean([_losses(trace, model) for trace in task], axis=0) / len(tasks)
+        model = _fit(
+            [task for task, of in zip(replays, folds, strict=True) if of != fold], horizon
+        )
+        for task in (task for task, of in zip(replays, folds, strict=True) if of == fold):
+            losses += np.mean([one.losses(model) for one in task], axis=0) / len(tasks)
     n_good = int(np.searchsorted(np.maximum.accumulate(losses), max_loss, side="right"))
     threshold = float(_THRESHOLDS[n_good - 1]) if n_good else 0.0
-    return replace(_fit(examples, horizon), threshold=threshold, n_tasks=len(tasks))
+    return replace(_fit(replays, horizon), threshold=threshold, n_tasks=len(tasks))
 
 
-def _fit(examples: Sequence[tuple[Array, Array]], horizon: int) -> GainModel:
-    found, gains = (np.concatenate(part) for part in zip(*examples, strict=True))
-    return fit_gains(found, gains, horizon)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Replay:
+    """A trace at M moments: figures (M, F), gains (M,) over the horizon, and what is left (M,).
+
+    Gains are in spreads, NaN where the trace ends before the horizon; what is left to gain until
+    the trace's end is a share of the range of its losses.
+    """
+
+    figures: Array
+    gains: Array
+    left: Array
+
+    @classmethod
+    def of(cls, trace: Array, horizon: int) -> _Replay:
+        """At every few trials."""
+        so_far = np.minimum.accumulate(trace)
+        spread = {n: float(spreads(trace[None, :n])[0]) for n in _moments(trace)}
+        moments = [n for n in spread if spread[n] > 0]  # else there is nothing to measure by
+        gains = [
+            min((so_far[n - 1] - so_far[n + horizon - 1]) / spread[n], _MAX_GAIN)
+            if n + horizon <= len(trace)
+            else np.nan
+            for n in moments
+        ]
+        found = np.concatenate(
+            [np.zeros((0, N_FIGURES)), *(figures(trace[None, :n]) for n in moments)]
+        )
+        span = max(float(np.ptp(trace[np.isfinite(trace)])), 1e-12)
+        left = (so_far[np.array(moments, dtype=np.int64) - 1] - so_far[-1]) / span
+        return cls(found, np.array(gains, dtype=np.float64), left)
+
+    def losses(self, model: GainModel) -> Array:
+        """What each threshold costs, as a share of the range of losses."""
+        is_below = model.gains(self.figures) < _THRESHOLDS[:, None]
+        if not is_below.size:
+            return np.zeros(len(_THRESHOLDS))
+        return np.where(is_below.any(axis=1), self.left[is_below.argmax(axis=1)], 0.0)
 
 
 def _moments(trace: Array) -> list[int]:
     return list(range(MIN_TRIALS, len(trace), _EVERY))
 
 
-def _is_told(losses: Array) -> bool:
-    """Whether there is a spread to measure gains by."""
-    return bool(spreads(losses[None])[0] > 0)
-
-
-def _examples(task: Sequence[Array], horizon: int) -> tuple[Array, Array]:
-    found: list[Array] = []
-    gains: list[float] = []
-    for trace in task:
-        so_far = np.minimum.accumulate(trace)
-        for n in _moments(trace):
-            if n + horizon <= len(trace) and _is_told(trace[:n]):
-                gain = (so_far[n - 1] - so_far[n + horizon - 1]) / spreads(trace[None, :n])[0]
-                found.append(figures(trace[None, :n])[0])
-                gains.append(min(float(gain), _MAX_GAIN))
-    return np.array(found).reshape(len(found), -1), np.array(gains)
-
-
-def _losses(trace: Array, model: GainModel) -> Array:
-    """What each threshold costs on a trace, as a share of the range of its losses."""
-    moments = [n for n in _moments(trace) if _is_told(trace[:n])]
-    so_far = np.minimum.accumulate(trace)
-    finite = trace[np.isfinite(trace)]
-    left = (so_far - so_far[-1]) / max(float(np.ptp(finite)), 1e-12)
-    expected = np.array([model.gains(figures(trace[None, :n]))[0] for n in moments])
-    cost = np.zeros(len(_THRESHOLDS))
-    for at, threshold in enumerate(_THRESHOLDS):
-        is_below = expected < threshold
-        if is_below.any():
-            cost[at] = left[moments[int(is_below.argmax())] - 1]
-    return cost
+def _fit(tasks: Sequence[Sequence[_Replay]], horizon: int) -> GainModel:
+    found = np.concatenate([one.figures for task in tasks for one in task])
+    gains = np.concatenate([one.gains for task in tasks for one in task])
+    is_known = np.isfinite(gains)
+    return fit_gains(found[is_known], gains[is_known], horizon)
