@@ -27,12 +27,14 @@ _N_STEPS, _LONGEST_STEP, _ENOUGH = 30, 5.0, 1e-2
 class CurveModel:
     """Log odds from figures (..., F), and the chance below which a trial is given up.
 
-    The log odds are those of `weights` (D,), times `slope`, plus `shift`. `n_tasks` and `n_curves`
-    say what it was learned from.
+    Figures beyond `reach` (2, F), the least and greatest learned from, count as these: products of
+    what was never seen would mean nothing. The log odds are those of `weights` (D,), times
+    `slope`, plus `shift`. `n_tasks` and `n_curves` say what it was learned from.
     """
 
     center: Array
     scale: Array
+    reach: Array
     weights: Array
     slope: float = 1.0
     shift: float = 0.0
@@ -42,7 +44,7 @@ class CurveModel:
 
     def raw_odds(self, figures: Array) -> Array:
         """Log odds (...,) before they are calibrated."""
-        return terms(self._scaled(figures)) @ self.weights
+        return terms(self.scaled(figures)) @ self.weights
 
     def chances(self, figures: Array) -> Array:
         """Chances (...,) to end better than the incumbent."""
@@ -55,8 +57,10 @@ class CurveModel:
         shift, slope = newton(design, outcomes, counts, np.ones(2), start, start)
         return replace(self, slope=float(np.clip(slope, 0.1, 3)), shift=float(shift))
 
-    def _scaled(self, figures: Array) -> Array:
-        return np.clip((figures - self.center) / self.scale, -_REACH, _REACH)
+    def scaled(self, figures: Array) -> Array:
+        """Figures (..., F) within reach, in deviations."""
+        scaled: Array = (np.clip(figures, *self.reach) - self.center) / self.scale
+        return scaled
 
 
 def fit_model(
@@ -69,14 +73,16 @@ def fit_model(
     if start is None:
         center = np.average(figures, axis=0, weights=counts)
         scale = np.sqrt(np.average((figures - center) ** 2, axis=0, weights=counts)) + 1e-9
-        start = CurveModel(center, scale, np.zeros(0))
-    design = terms(np.clip((figures - start.center) / start.scale, -_REACH, _REACH))
+        reach = np.stack([center - _REACH * scale, center + _REACH * scale])
+        reach = np.clip(reach, figures.min(axis=0), figures.max(axis=0))
+        start = CurveModel(center, scale, reach, np.zeros(0))
+    design = terms(start.scaled(figures))
     n_terms = design.shape[1]
     pull = np.full(n_terms, _PULL)
     pull[0] = 1e-6  # the constant is free
     guess = start.weights if len(start.weights) else np.zeros(n_terms)
     weights = newton(design, outcomes, counts, pull, np.zeros(n_terms), guess)
-    return CurveModel(start.center, start.scale, weights)
+    return CurveModel(start.center, start.scale, start.reach, weights)
 
 
 def terms(scaled: Array) -> Array:

@@ -30,11 +30,13 @@ _N_STEPS, _LONGEST_STEP, _ENOUGH = 40, 2.0, 1e-3
 class GainModel:
     """The expected gain over the next `horizon` trials, in spreads, from figures (R, F).
 
-    A study is to end when that is below `threshold`. `n_tasks` says what it was learned from.
+    Figures beyond `reach` (2, F), the least and greatest learned from, count as these. A study is
+    to end when its gain is below `threshold`. `n_tasks` says what it was learned from.
     """
 
     center: Array
     scale: Array
+    reach: Array
     weights: Array
     horizon: int
     threshold: float = 0.0
@@ -42,7 +44,7 @@ class GainModel:
 
     def gains(self, figures: Array) -> Array:
         """Expected gains (R,)."""
-        scaled = np.clip((figures - self.center) / self.scale, -_REACH, _REACH)
+        scaled = (np.clip(figures, *self.reach) - self.center) / self.scale
         gains: Array = np.exp(np.minimum(terms(scaled) @ self.weights, _MAX_LOG_GAIN))
         return gains
 
@@ -95,7 +97,9 @@ def figures(losses: Array) -> Array:
 def fit_gains(found: Array, gains: Array, horizon: int) -> GainModel:
     """Learn from figures (N, F) and gains (N,) over the next `horizon` trials, in spreads."""
     center, scale = found.mean(axis=0), found.std(axis=0) + 1e-9
-    design = terms(np.clip((found - center) / scale, -_REACH, _REACH))
+    reach = np.stack([center - _REACH * scale, center + _REACH * scale])
+    reach = np.clip(reach, found.min(axis=0), found.max(axis=0))
+    design = terms((np.clip(found, *reach) - center) / scale)
     pull = np.full(design.shape[1], _PULL)
     pull[0] = 1e-6  # the constant is free
     weights = np.zeros(design.shape[1])
@@ -109,4 +113,4 @@ def fit_gains(found: Array, gains: Array, horizon: int) -> GainModel:
         weights = weights - step * min(1.0, _LONGEST_STEP / max(longest, _LONGEST_STEP))
         if longest < _ENOUGH:
             break
-    return GainModel(center, scale, weights, horizon)
+    return GainModel(center, scale, reach, weights, horizon)

@@ -16,8 +16,9 @@ def falling(n: int, seed: int, n_steps: int = N_STEPS) -> NDArray[np.float64]:
     rates = np.exp(rng.uniform(0.5, 3.0, (n, 1)))
     shares = np.arange(1, n_steps + 1) / n_steps
     noise = rng.normal(0, 0.003, (n, n_steps))
-    scale, shift = np.exp(rng.normal(0, 1)), rng.normal(0, 3)
-    return shift + scale * (ends + falls * np.exp(-rates * shares) + noise)
+    scale, shift = float(np.exp(rng.normal(0, 1))), float(rng.normal(0, 3))
+    losses: NDArray[np.float64] = ends + falls * np.exp(-rates * shares) + noise
+    return shift + scale * losses
 
 
 def history(n_tasks: int, n: int = 60, n_steps: int = N_STEPS) -> History:
