@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from autometa.search.advisor import AdvisorOptions
     from autometa.search.explanations import Explanation, explain
     from autometa.search.histories._base import Curve, History, PastTask, merge
     from autometa.search.histories.files import read_history, write_history
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from autometa.search.responses.saving import read_responses, write_responses
 
 __all__ = [
+    "AdvisorOptions",
     "Curve",
     "Explanation",
     "History",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdvisorOptions": "advisor",
     "Curve": "histories._base",
     "Explanation": "explanations",
     "History": "histories._base",

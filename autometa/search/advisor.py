@@ -156,9 +156,9 @@ class Advisor:
     ) -> Choice:
         mind = self._mind(seen)
         found = _untried(gatherer.gather(self._pool, seen.rows, seen.losses, rng), seen)
-        worth, beliefs = self._worth(found, mind, seen)
+        worth, beliefs = self._worth(found, mind, gatherer)
         finer = _untried(gatherer.refine(found, worth, rng), seen)
-        finer_worth, finer_beliefs = self._worth(finer, mind, seen)
+        finer_worth, finer_beliefs = self._worth(finer, mind, gatherer)
         if finer_worth.max() > worth.max():
             found, worth, beliefs = finer, finer_worth, finer_beliefs
         at = int(worth.argmax())
@@ -173,18 +173,21 @@ class Advisor:
         if len(seen.running):  # Ginsbourger et al. (2010): a constant liar keeps workers apart
             rows = np.vstack([rows, seen.running])
             losses = np.append(losses, np.full(len(seen.running), np.median(losses)))
-        trials = Trials(self._view(rows), self._own_points(rows), losses)
+        trials = Trials(rows, self._view(rows), self._own_points(rows), losses)
         return Mind.of(self._past, self._kernel, trials)
 
-    def _worth(self, found: Candidates, mind: Mind, seen: Observations) -> tuple[Array, Beliefs]:
-        """Log expected improvement (N,), times what else counts."""
+    def _worth(self, found: Candidates, mind: Mind, gatherer: Gatherer) -> tuple[Array, Beliefs]:
+        """Log expected improvement (N,), times what else counts.
+
+        On trials that have what is fixed: a study that asks for one learner wants its best.
+        """
         view, own_points = self._view_of(found), self._own_points(found.rows)
-        beliefs = mind.beliefs(view, own_points)
+        beliefs = mind.beliefs(view, own_points, gatherer.has_fixed(mind.trials.rows))
         worth = np.log(beliefs.improvement + _LEAST_IMPROVEMENT)
         if self.options.decay:
             deviation = np.sqrt(np.maximum(view.variance, _LEAST_IMPROVEMENT))
             chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
-            worth = worth + self.options.decay * mind.weight / seen.n_known * chance
+            worth = worth + self.options.decay * mind.weight / len(mind.trials.losses) * chance
         if self.options.per_second and self._responses.log_costs is not None:
             worth = worth - view.weights @ self._responses.log_costs
         return worth, beliefs

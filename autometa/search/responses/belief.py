@@ -34,15 +34,18 @@ _MOST_MATCHED = 128  # tasks whose scores are sorted at every suggestion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """Losses (n,) of a study's trials, what the past sees of them, and their own points (n, D)."""
+    """Rows (n, P) of trials, what the past sees of them, own points (n, D), and losses (n,)."""
 
+    rows: Array
     view: View
     own: Array
     losses: Array
 
     def some(self, chosen: NDArray[np.int64]) -> Trials:
         """These trials only."""
-        return Trials(self.view.some(chosen), self.own[chosen], self.losses[chosen])
+        return Trials(
+            self.rows[chosen], self.view.some(chosen), self.own[chosen], self.losses[chosen]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,8 +184,13 @@ class Mind:
             weight=float(expit(odds)),
         )
 
-    def beliefs(self, view: View, own_points: Array) -> Beliefs:
-        """Of candidates, by what the past sees of them and their points (N, D) on own axes."""
+    def beliefs(
+        self, view: View, own_points: Array, rivals: NDArray[np.bool_] | None = None
+    ) -> Beliefs:
+        """Of candidates, by what the past sees of them and their points (N, D) on own axes.
+
+        The incumbents are the best of the trials in `rivals` (n,); of all trials without it.
+        """
         smooth = self.own.between(own_points, self.trials.own)
         past = predict(
             self.parts.past(self.rest, self.noise),
@@ -199,9 +207,9 @@ class Mind:
             smooth,
             np.full(len(own_points), self.own.signal),
         )
-        return Beliefs(
-            past, alone, (float(self.scores.min()), float(self.own_scores.min())), self.weight
-        )
+        among = slice(None) if rivals is None or not rivals.any() else rivals
+        best = float(self.scores[among].min()), float(self.own_scores[among].min())
+        return Beliefs(past, alone, best, self.weight)
 
 
 def _parts(own: Kernel, trials: Trials) -> _Parts:

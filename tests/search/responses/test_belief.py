@@ -48,7 +48,7 @@ def _trials(past: Past, n: int, seed: int = 0, sign: float = 1.0) -> Trials:
     rows = coordinates.draw(n, np.random.default_rng(seed))
     points = coordinates.points(rows, past.responses.axes)
     losses = np.array([sign * bowl_loss(coordinates.config(row)) for row in rows])
-    return Trials(past.view(points), points, losses)
+    return Trials(points, past.view(points), points, losses)
 
 
 def _mind(trials: Trials, past: Past, log_odds: float = PRIOR_LOG_ODDS) -> Mind:
