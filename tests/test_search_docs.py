@@ -42,7 +42,7 @@ def test_the_page_runs(
     (tmp_path / "evaluations.csv").write_text(
         "\n".join(["dataset,rate,accuracy,seconds", *lines]), "utf-8"
     )
-    assert len(BLOCKS) == PAGE.count("```python") == 2
+    assert len(BLOCKS) == PAGE.count("```python") == 3
     names: dict[str, Any] = {"objective": _objective}
     for block in BLOCKS:
         exec(compile(block, "docs/search.md", "exec"), names)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autometa.search.advisor import AdvisorOptions
+    from autometa.search.curves import CurvePruner
     from autometa.search.explanations import Explanation, explain
     from autometa.search.histories._base import Curve, History, PastTask, merge
     from autometa.search.histories.files import read_history, write_history
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from autometa.search.prior_sampler import PriorSampler
     from autometa.search.responses.learning import learn_responses
     from autometa.search.responses.saving import read_responses, write_responses
+    from autometa.search.stoppers import GainStopper
 
 __all__ = [
     "AdvisorOptions",
     "Curve",
+    "CurvePruner",
     "Explanation",
+    "GainStopper",
     "History",
     "PastTask",
     "PriorSampler",
@@ -43,7 +47,9 @@ __all__ = [
 _HOMES = {
     "AdvisorOptions": "advisor",
     "Curve": "histories._base",
+    "CurvePruner": "curves",
     "Explanation": "explanations",
+    "GainStopper": "stoppers",
     "History": "histories._base",
     "PastTask": "histories._base",
     "PriorSampler": "prior_sampler",

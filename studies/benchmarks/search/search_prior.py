@@ -5,8 +5,9 @@
 Both are folders of evaluations (`_evaluations` says in which forms); they may be the same one, and
 then families of tasks are dealt into folds. Every method searches every task from `--seeds` seeds.
 Regret is a share of the range of a task's known scores; intervals are by bootstrap over families.
-Parts: `search` (all methods), `harm` (our sampler with pasts that mislead, beside TPE) and `cost`
-(seconds and memory, of a history that is made).
+Parts: `search` (all methods), `harm` (our sampler with pasts that mislead, beside TPE), `cost`
+(seconds and memory, of a history that is made), `pruner` (on stored curves) and `stopper` (on the
+traces of searches).
 """
 
 from __future__ import annotations
@@ -33,14 +34,25 @@ from autometa.studies.benchmarks.search._methods import (
     TPE_GROUP,
     method_of,
 )
+from autometa.studies.benchmarks.search._pruning import (
+    measure_pruners,
+    pruner_markdown,
+    pruner_report,
+)
 from autometa.studies.benchmarks.search._report import (
     contest_markdown,
     contest_report,
     versions,
 )
 from autometa.studies.benchmarks.search._runs import Run, Unit, run_all
+from autometa.studies.benchmarks.search._stopping import (
+    measure_stoppers,
+    stopper_markdown,
+    stopper_report,
+)
+from autometa.studies.benchmarks.search._stored_curves import read_both
 
-PARTS = ("search", "harm", "cost")
+PARTS = ("search", "harm", "cost", "pruner", "stopper")
 # a grid is soon known whole; elsewhere a search goes on
 _TRIALS_OF_GRID, _TRIALS = 25, 100
 
@@ -82,6 +94,8 @@ def _methods(contest: Contest, options: argparse.Namespace) -> Sequence[str]:
         return tuple(options.methods)
     if options.part == "harm":
         return (TPE, *HARMED)
+    if options.part == "stopper":
+        return (TPE, PRIOR)
     # without conditions there is one group, and both are the same sampler
     left_out = () if contest.space.conditions else (TPE_GROUP,)
     return (*(name for name in OPPONENTS if name not in left_out), PRIOR)
@@ -89,6 +103,7 @@ def _methods(contest: Contest, options: argparse.Namespace) -> Sequence[str]:
 
 def search(options: argparse.Namespace, console: Console) -> tuple[dict[str, object], str]:
     """The report of all scenarios, without where it comes from, and its text."""
+    is_stopped = options.part == "stopper"
     reports: list[dict[str, object]] = []
     texts: list[str] = []
     for scenario in _scenarios(options):
@@ -106,9 +121,30 @@ def search(options: argparse.Namespace, console: Console) -> tuple[dict[str, obj
         )
         contest = Contest(plan)
         runs = run_contest(contest, options, console)
+        if is_stopped:
+            stopped = measure_stoppers(contest, runs, seed=options.seed)
+            reports.append({"scenario": scenario, "stoppers": stopper_report(stopped)})
+            texts.append(f"## {scenario}\n\n{stopper_markdown(stopped)}")
+            continue
         reports.append(contest_report(contest, runs))
         texts.append(contest_markdown(contest, runs))
     return {"scenarios": reports}, "\n\n".join(texts)
+
+
+def prune(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """The report of all pruners on stored curves, without where it comes from, and its text."""
+    scenario = options.scenarios[0] if options.scenarios else None
+    stored, past = read_both(options.history, options.tasks, scenario, options.metric)
+    studies = measure_pruners(
+        stored,
+        past,
+        half=options.half,
+        n_seeds=options.seeds,
+        n_trials=options.trials or _TRIALS,
+        tasks_limit=options.tasks_limit,
+        seed=options.seed,
+    )
+    return {"pruners": pruner_report(studies)}, pruner_markdown(studies)
 
 
 def _scenarios(options: argparse.Namespace) -> list[str]:
@@ -164,6 +200,8 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, object], str]:
         return measure_cost(CostPlan(seed=options.seed))
     if options.history is None or options.tasks is None:
         raise OptionError(f"the part {options.part} needs --history DIR and --tasks DIR")
+    if options.part == "pruner":
+        return prune(options)
     for method in options.methods or ():
         method_of(method)
     return search(options, Console(stderr=True, highlight=False))
