@@ -6,6 +6,7 @@ step of their curves until the pruner gives the trial up.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,9 +86,16 @@ def measure_pruners(
             rng = np.random.default_rng(hash_of("pruning", seed, task, repeat))
             order = rng.permutation(len(stored.values[task]))[:n_trials]
             for name in pruners:
-                pruner = learned if name == CURVE else _PRUNERS[name](stored.steps[-1])
+                pruner = learned if name == CURVE else _made(name, stored.steps[-1])
                 found.append(_study(stored, task, order, name, pruner, repeat))
     return found
+
+
+def _made(name: str, last_step: int) -> BasePruner:
+    with warnings.catch_warnings():
+        # Optuna calls WilcoxonPruner experimental, which is nothing a reader of figures can mend
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _PRUNERS[name](last_step)
 
 
 def _study(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from autometa.search.stoppers import GainStopper
 from autometa.search.stopping import NeverStop, PatienceStopper
 from autometa.studies.benchmarks.metalearning._results import markdown_table
 from autometa.studies.benchmarks.search._contests import Contest, Target
-from autometa.studies.benchmarks.search._runs import Run
+from autometa.studies.benchmarks.search._methods import Knowledge
+from autometa.studies.benchmarks.search._runs import Run, seed_of
 
 GAIN = "gain"
 _OTHERS: dict[str, Stopper] = {
@@ -26,6 +27,8 @@ _OTHERS: dict[str, Stopper] = {
     "patience 50": PatienceStopper(),
 }
 STOPPERS = (GAIN, *_OTHERS)
+_N_PORTFOLIO = 10
+_CHANCE, _PORTFOLIO = "chance", f"portfolio-{_N_PORTFOLIO}+chance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,34 @@ class StoppedStudy:
     saved: float
     lost: float
     reason: str | None
+
+
+def ordered_runs(contest: Contest, n_trials: int = 100, n_seeds: int = 10) -> list[Run]:
+    """Studies without a model: ten configs of a portfolio, or none, then known ones by chance.
+
+    The portfolio is of tasks of other families. They cost nothing, and may be as many as wanted.
+    """
+    found: list[Run] = []
+    scenario = contest.plan.scenario
+    for target in contest.targets:
+        past, objective = contest.past(target.past), contest.objective(target)
+        portfolio = _portfolio_of(contest, target.past)[:_N_PORTFOLIO]
+        values = [objective(config) for config in past.configs]
+        losses = [None if value is None else contest.sign * value for value in values]
+        for repeat in range(n_seeds):
+            rng = np.random.default_rng(seed_of(scenario, target.task, repeat))
+            by_chance = rng.permutation(len(losses)).tolist()
+            for method, first in ((_CHANCE, []), (_PORTFOLIO, portfolio)):
+                order = list(dict.fromkeys([*first, *by_chance]))[:n_trials]
+                tried = tuple(losses[at] for at in order)
+                found.append(Run(scenario, method, target.task, repeat, tried, 0.0))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _portfolio_of(contest: Contest, past: tuple[int, ...]) -> list[int]:
+    """The portfolio of past tasks; targets of one fold share theirs."""
+    return Knowledge(contest.past(past)).portfolio
 
 
 def measure_stoppers(
