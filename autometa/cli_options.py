@@ -122,6 +122,11 @@ study_options = together(
         help="May what was learned across tables propose where networks start? [yes]",
     ),
     click.option(
+        "--past/--no-past",
+        default=False,
+        help="Begin the search with what did well on the tables that we tried? [no]",
+    ),
+    click.option(
         "--prior-file", metavar="FILE", help="A prior of your own. [the one that comes with us]"
     ),
     click.option(

@@ -38,7 +38,7 @@ def choose_proposers(options: TuneOptions) -> Proposers:
     if has_prior(options):
         start = PriorStart.of(options.prior_file)
         found = replace(found, name="prior", configs=StartConfigs(found.configs), start=start)
-    responses = shipped_responses()
+    responses = shipped_responses() if options.use_past else None
     if responses is not None and not options.is_instant:
         configs, sampler = PortfolioConfigs(responses, found.configs), PastSampling(responses)
         found = replace(found, name="prior", configs=configs, sampler=sampler)
