@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float64]
 
 _REACH = 4.0  # deviations beyond which a figure counts no further
-# Of a prior at zero on each term but the first, in examples. Held-out slopes of calibration were
-# .4 to .8 at 30, .8 to .9 at 400, and at the same risk 400 saved as much or more
-_PULL = 400.0
-_MAX_ODDS = 30.0
-_N_STEPS, _LONGEST_STEP, _ENOUGH = 30, 5.0, 1e-2
+# Of a prior at zero on each term but the first, in examples. On half of 26 tasks
+# 3, 30 and 300 saved 72, 68 and 62 % of the epochs and lost 1.7, .3 and .3 % of the best trials
+_PULL = 30.0
+# Newton's steps end when one gains less log likelihood than half of this, of many thousands
+_N_STEPS, _LEAST_STEP, _ENOUGH = 50, 1e-6, 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,19 +97,38 @@ def newton(
     design: Array, outcomes: Array, counts: Array, pull: Array, home: Array, start: Array
 ) -> Array:
     """Weights (D,) of a logistic regression on design (N, D), pulled towards `home`."""
-    found = start.copy()
+    found, cost = start, _cost(design, outcomes, counts, pull, home, start)
     for _ in range(_N_STEPS):
         chances = _logistic(design @ found)
         gradient = design.T @ (counts * (chances - outcomes)) + pull * (found - home)
-        curved = design * np.sqrt(counts * chances * (1 - chances) + 1e-9)[:, None]
+        curved = design * np.sqrt(counts * chances * (1 - chances))[:, None]
         step = np.linalg.solve(curved.T @ curved + np.diag(pull), gradient)
-        longest = float(np.abs(step).max())
-        found = found - step * min(1.0, _LONGEST_STEP / max(longest, _LONGEST_STEP))
-        if longest < _ENOUGH:
+        fall = float(gradient @ step)  # twice what a parabola would gain
+        share = 1.0
+        tried = found - step
+        # without this, steps overshoot where few examples carry large counts, and never settle
+        while (
+            new := _cost(design, outcomes, counts, pull, home, tried)
+        ) > cost - 0.1 * share * fall:
+            share /= 2
+            if share < _LEAST_STEP:
+                return found
+            tried = found - share * step
+        found, cost = tried, new
+        if fall < _ENOUGH:
             break
     return found
 
 
+def _cost(
+    design: Array, outcomes: Array, counts: Array, pull: Array, home: Array, weights: Array
+) -> float:
+    """What the weights minimise: minus the logarithms of the likelihood and of the prior."""
+    odds = design @ weights
+    missed = counts @ (np.logaddexp(0, odds) - outcomes * odds)
+    return float(missed + pull @ (weights - home) ** 2 / 2)
+
+
 def _logistic(odds: Array) -> Array:
-    chances: Array = 1 / (1 + np.exp(-np.clip(odds, -_MAX_ODDS, _MAX_ODDS)))
+    chances: Array = expit(odds)
     return chances

@@ -23,7 +23,8 @@ _REACH = 4.0  # deviations beyond which a figure counts no further
 _STEEPNESS = 4.0  # differences beyond a quarter of the spread count by their logarithm
 _MAX_LOG_GAIN = 3.0
 _PULL = 10.0  # of a prior at zero on each term but the first
-_N_STEPS, _LONGEST_STEP, _ENOUGH = 40, 2.0, 1e-3
+# Newton's steps end when one gains less log likelihood than half of this
+_N_STEPS, _LEAST_STEP, _ENOUGH = 50, 1e-6, 1e-2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +105,27 @@ def fit_gains(found: Array, gains: Array, horizon: int) -> GainModel:
     pull[0] = 1e-6  # the constant is free
     weights = np.zeros(design.shape[1])
     weights[0] = np.log(max(float(gains.mean()), 1e-6))
+    cost = _cost(design, gains, pull, weights)
     for _ in range(_N_STEPS):
-        expected = np.exp(np.clip(design @ weights, -20, _MAX_LOG_GAIN))
+        expected = np.exp(design @ weights)
         gradient = design.T @ (expected - gains) + pull * weights
-        curved = design * np.sqrt(expected + 1e-9)[:, None]
+        curved = design * np.sqrt(expected)[:, None]
         step = np.linalg.solve(curved.T @ curved + np.diag(pull), gradient)
-        longest = float(np.abs(step).max())
-        weights = weights - step * min(1.0, _LONGEST_STEP / max(longest, _LONGEST_STEP))
-        if longest < _ENOUGH:
+        fall, share = float(gradient @ step), 1.0
+        while (new := _cost(design, gains, pull, weights - share * step)) > (
+            cost - 0.1 * share * fall
+        ):
+            share /= 2
+            if share < _LEAST_STEP:
+                return GainModel(center, scale, reach, weights, horizon)
+        weights, cost = weights - share * step, new
+        if fall < _ENOUGH:
             break
     return GainModel(center, scale, reach, weights, horizon)
+
+
+def _cost(design: Array, gains: Array, pull: Array, weights: Array) -> float:
+    """Minus the logarithm of Poisson's likelihood, and of the prior."""
+    logs = design @ weights
+    with np.errstate(over="ignore"):  # a step too far costs infinity
+        return float(np.exp(logs).sum() - gains @ logs + pull @ weights**2 / 2)

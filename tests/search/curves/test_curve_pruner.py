@@ -18,7 +18,7 @@ from tests.search.curves.falling_curves import N_STEPS, falling, history
 
 @pytest.fixture(scope="module")
 def model() -> CurveModel:
-    found = learn_curve_model(history(6, n=40))
+    found = learn_curve_model(history(12, n=40))
     assert found is not None
     return found
 
@@ -67,14 +67,15 @@ def test_first_trial_ends(model: CurveModel) -> None:
 
 
 def test_saves_and_keeps_the_best(model: CurveModel) -> None:
-    """On five tasks not seen it saves a fifth of the steps at least, and every best trial ends."""
-    n_reported = 0
-    for seed in range(5):
+    """On twenty tasks not seen a third of the steps is saved, and one best trial lost at most."""
+    n_seen, n_lost = 0, 0
+    for seed in range(20):
         curves = falling(40, seed)
         n = play(CurvePruner(model=model), curves)
-        n_reported += int(n.sum())
-        assert n[curves[:, -1].argmin()] == N_STEPS
-    assert n_reported < 0.8 * 5 * 40 * N_STEPS
+        n_seen += int(n.sum())
+        n_lost += int(n[curves[:, -1].argmin()] < N_STEPS)
+    assert n_seen < 2 / 3 * 20 * 40 * N_STEPS
+    assert n_lost <= 1
 
 
 def test_good_first_trial_is_a_bar_at_once(model: CurveModel) -> None:
@@ -197,7 +198,7 @@ def test_is_picklable_and_repeatable(model: CurveModel) -> None:
     pruner = CurvePruner(model=model)
     copied = pickle.loads(pickle.dumps(pruner))
     assert (play(pruner, curves) == play(copied, curves)).all()
-    again = learn_curve_model(history(6, n=40))
+    again = learn_curve_model(history(12, n=40))
     assert again is not None
     assert (again.weights == model.weights).all()
     assert again.threshold == model.threshold
