@@ -18,7 +18,7 @@ from autometa.errors import HistoryError
 from autometa.records import TrialRecord, TrialState
 from autometa.search.histories._base import History
 from autometa.search.stoppers.gains import GainModel, figures, spreads
-from autometa.search.stoppers.learning import HORIZON, learn_gain_model, traces_of
+from autometa.search.stoppers.learning import HORIZON, MAX_LOSS, learn_gain_model, traces_of
 from autometa.search.stopping import PatienceStopper
 
 Array = NDArray[np.float64]
@@ -32,10 +32,10 @@ class GainStopper:
     """Stops when the expected gain over the next `horizon` trials is not worth them.
 
     That is: below `noise`, the standard error of a trial's score, or below a share of the spread
-    of the study's losses (half their interquartile range) that cost `max_loss` of the range of
-    losses on past tasks left out. `noise` is taken from fold losses where trials have them. Give a
-    `history`, traces of past studies by task (losses, lower is better, in order), or a `model`.
-    With fewer than five tasks it is as patient as `PatienceStopper`.
+    of the study's losses (from the best to the worst but a tenth) that cost `max_loss` of the
+    range of losses on past tasks left out. `noise` is taken from fold losses where trials have
+    them. Give a `history`, traces of past studies by task (losses, lower is better, in order), or
+    a `model`. With fewer than five tasks it is as patient as `PatienceStopper`.
 
     Pruned trials count as trials without gain, failed ones not at all. Raises `HistoryError` for
     what is out of range.
@@ -49,7 +49,7 @@ class GainStopper:
         model: GainModel | None = None,
         horizon: int = HORIZON,
         min_trials: int = 20,
-        max_loss: float = 0.005,
+        max_loss: float = MAX_LOSS,
         noise: float | None = None,
         seed: int = 0,
     ) -> None:

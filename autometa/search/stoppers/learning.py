@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 MIN_TASKS = 5  # fewer cannot vouch for a threshold
 MIN_TRIALS = 20  # before which nothing is stopped
 HORIZON = 20
+# On half of the tasks of three scenarios .01 and .0125 saved 36 and 40 % of the trials of ordered
+# runs for .7 and .9 % of the range
+MAX_LOSS = 0.0125
 _MIN_LOSSES = 2 * MIN_TRIALS  # of a task, or nothing of its traces is left to stop
 _MAX_TASKS, _N_TRACES, _N_TRIALS = 200, 6, 100
 # How much a search prefers good configs, in logarithms of the odds of the best to the worst: 0 is
@@ -57,7 +60,7 @@ def _trace(losses: Array, at: int, rng: np.random.Generator) -> Array:
 
 
 def learn_gain_model(
-    traces: Sequence[Sequence[Array]], max_loss: float = 0.005, horizon: int = HORIZON
+    traces: Sequence[Sequence[Array]], max_loss: float = MAX_LOSS, horizon: int = HORIZON
 ) -> GainModel | None:
     """Learn from losses (T,) of past studies, inf where pruned, by task.
 
