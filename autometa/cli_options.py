@@ -170,7 +170,11 @@ collect_options = together(
         "--rows", type=int, default=1000, metavar="N", help="Rows of a table, drawn. [1000]"
     ),
     click.option(
-        "--configs", type=int, default=16, metavar="N", help="Configs of each learner. [16]"
+        "--configs",
+        type=int,
+        default=16,
+        metavar="N",
+        help="Configs of each learner, beside those a study begins with. [16]",
     ),
     click.option(
         "--time", default="2h", metavar="TIME", help="When to end, if not all is done. [2h]"
@@ -190,4 +194,7 @@ distill_options = together(
         "--manifest", metavar="CSV", type=Path, help="Which tables are kin; --half needs it."
     ),
     _half_option,
+    click.option(
+        "--base", metavar="FILE", type=Path, help="An earlier history, which this adds to."
+    ),
 )

@@ -1,8 +1,8 @@
 """What a collection tries: which tables, in which order, how much of each, and which configs.
 
-Each table is prepared, split and scored as `tune` does it in a hurry: with the fewest folds. Trial
-n is config n // L of learner n % L, of L learners; the default of each learner comes first, then
-those of `search.spread`. All of it follows from the options alone.
+Each table is prepared, split and scored as `tune` does it in a hurry: with the fewest folds. The
+first trials are those that a study would begin with, by the learners' publications and the prior;
+then come configs spread over the learners' spaces. All of it follows from the options alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import TypedDict
 import numpy as np
 
 from autometa.errors import OptionError
+from autometa.priors._base import ConfigsRequest, ProposedConfig
+from autometa.priors.off import DefaultConfigs
+from autometa.priors.proposer.configs import StartConfigs
 from autometa.search.pruning import NeverPolicy
 from autometa.search.spread import spread_configs
 from autometa.studies.budget import parse_seconds
@@ -52,6 +55,7 @@ class CollectWords(TypedDict):
 class CollectOptions:
     """Which tables, how much of each, which configs, and for how long.
 
+    Of each learner `n_configs` of the spread are tried, after what a study begins with.
     `trial_s` is what one trial may take. `seed` chooses rows, splits, configs and the order of the
     tables. With no workers trials run in this process.
     """
@@ -74,8 +78,8 @@ class CollectOptions:
             raise OptionError(f"half {self.half!r} is unknown: give one of {', '.join(HALVES)}")
         if self.n_rows < _LEAST_ROWS:
             raise OptionError(f"--rows is {self.n_rows}: give {_LEAST_ROWS} or more")
-        if self.n_configs < 1:
-            raise OptionError(f"--configs is {self.n_configs}: give 1 or more")
+        if self.n_configs < 0:
+            raise OptionError(f"--configs is {self.n_configs}: give 0 or more")
         if self.n_workers < 0:
             raise OptionError(f"--workers is {self.n_workers}: give 0 or more")
 
@@ -142,20 +146,40 @@ def read_setting(one: ListedTable, options: CollectOptions) -> Setting:
 
 
 def plan_trials(setting: Setting, options: CollectOptions) -> list[WorkUnit]:
-    """The trials of the table: config by config, and of each all learners. Without a workspace."""
+    """The trials of the table, what a study tries first and then the spread. Without a workspace.
+
+    Of the spread they go config by config, and of each all learners.
+    """
+    first = _first_configs(setting)
+    known = {(one.learner, tuple(sorted(one.config.items()))) for one in first}
     chosen = [
         (learner, spread_configs(learner, space, options.n_configs, options.seed))
         for learner, space in setting.spaces.items()
     ]
-    return [
-        WorkUnit(
-            workspace=Path(),
-            number=at * len(chosen) + turn,
-            learner=learner,
-            config=configs[at],
-            origin=ORIGIN if at else "default",
-            policy=NeverPolicy(),
-        )
+    spread = [
+        ProposedConfig(learner, configs[at], ORIGIN if at else "default")
         for at in range(options.n_configs)
-        for turn, (learner, configs) in enumerate(chosen)
+        for learner, configs in chosen
     ]
+    return [
+        _unit(number, one)
+        for number, one in enumerate((*first, *spread))
+        if number < len(first) or (one.learner, tuple(sorted(one.config.items()))) not in known
+    ]
+
+
+def _first_configs(setting: Setting) -> Sequence[ProposedConfig]:
+    """Those of a study that has the prior's networks and no past: published ones, defaults."""
+    request = ConfigsRequest(setting.description, setting.table.schema.target, setting.spaces)
+    return StartConfigs(DefaultConfigs()).propose_configs(request)
+
+
+def _unit(number: int, one: ProposedConfig) -> WorkUnit:
+    return WorkUnit(
+        workspace=Path(),
+        number=number,
+        learner=one.learner,
+        config=one.config,
+        origin=one.origin,
+        policy=NeverPolicy(),
+    )

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from autometa.errors import OptionError
-from autometa.search.histories._base import History, PastTask
+from autometa.errors import HistoryError, OptionError
+from autometa.search.histories._base import History, PastTask, merge
 from autometa.search.histories.cards import HistoryCard
-from autometa.search.histories.files import write_history
+from autometa.search.histories.files import read_history, write_history
 from autometa.search.responses.learning import is_telling, learn_responses
 from autometa.search.responses.saving import write_responses
 from autometa.storage import Store
 from autometa.storage.past_studies import PastStudy
 from autometa.studies.histories import history_of
 from autometa.studies.table_folders import HALVES, ListedTable, read_manifest
+
+_SOURCE = "trials of autometa's learners"
 
 
 class DistillWords(TypedDict):
@@ -27,6 +29,7 @@ class DistillWords(TypedDict):
     name: str | None
     manifest: Path | None
     half: str
+    base: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class DistillOptions:
     """Which tables of the store, and where to write them.
 
     `manifest` says of what family the tables of its slugs are, and so of which `half`. `name` is
-    the history's, by default its file's.
+    the history's, by default its file's. `base` is an earlier history that is added to.
     """
 
     output: Path
@@ -42,6 +45,7 @@ class DistillOptions:
     name: str | None = None
     manifest: Path | None = None
     half: str = "all"
+    base: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be distilled."""
@@ -88,13 +92,15 @@ def distill_history(options: DistillOptions) -> Distilled:
     names = list(dict.fromkeys(past.table.name for past in found))
     wanted = {name for name in names if _is_of(options.half, listed.get(name))}
     chosen = [past for past in found if past.table.name in wanted]
-    history = _with_families(history_of(chosen, "trials of autometa's learners"), listed)
+    history = _with_families(history_of(chosen, _SOURCE), listed)
     if not history.tasks:
         raise OptionError(
             f"the store has no trials on tables of half {options.half!r}: "
             "`autometa prior collect` makes them"
         )
     card = _card(history, chosen, options)
+    if options.base is not None:
+        history, card = _added_to(options.base, history, card)
     write_history(history, options.output, card)
     responses = None
     if is_telling(history):
@@ -104,6 +110,21 @@ def distill_history(options: DistillOptions) -> Distilled:
     size_mb = sum(path.stat().st_size for path in written) / 1e6
     left_out = tuple(name for name in names if name not in wanted)
     return Distilled(card, options.output, responses, size_mb, left_out)
+
+
+def _added_to(path: Path, history: History, card: HistoryCard) -> tuple[History, HistoryCard]:
+    """Both together. Raises `HistoryError` if their losses of one table are no comparison."""
+    base, known = read_history(path)
+    if (known.n_rows, known.seed, known.half) != (card.n_rows, card.seed, card.half):
+        raise HistoryError(
+            f"{path} is of at most {known.n_rows} rows, seed {known.seed} and half {known.half}, "
+            f"the store's tables are of {card.n_rows}, {card.seed} and {card.half}: losses of one "
+            "table would not be comparable; collect with the same options"
+        )
+    both = replace(merge((base, history)), source=history.source)
+    return both, HistoryCard.of(
+        both, card.name, half=card.half, n_rows=card.n_rows, seed=card.seed
+    )
 
 
 def _listed(manifest: Path | None) -> Mapping[str, ListedTable]:

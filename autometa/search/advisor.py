@@ -24,13 +24,21 @@ from autometa.search.observations import Observations, keys_of
 from autometa.search.portfolio import agreeing_weights, expected_gains, shares
 from autometa.search.responses._base import Interpolation, Responses, regrets_at
 from autometa.search.responses.axes import Axes
-from autometa.search.responses.belief import Beliefs, Mind, Past, Trials, View
+from autometa.search.responses.belief import (
+    PRIOR_LOG_ODDS,
+    Beliefs,
+    Mind,
+    Past,
+    Trials,
+    View,
+)
 from autometa.search.responses.kernel import START_SCALE, Kernel
 from autometa.search.responses.process import Predictions
 
 _ORIGINS = {POOL: Origin.PAST, NEAR: Origin.NEAR}
 _INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
 _LEAST_IMPROVEMENT = 1e-300  # has a logarithm
+_N_STARTUP = 5  # trials by chance where there is no past to begin with
 _GOOD = -1.0  # the score of the best sixth of configs
 
 
@@ -84,6 +92,10 @@ class Advisor:
         """The next config; columns in `fixed` have just these values."""
         gatherer = Gatherer(self.coordinates, fixed)
         n_before = seen.n_known + len(seen.running)
+        if not self._responses.is_informed:
+            if n_before < _N_STARTUP or not seen.n_known:
+                return Choice(gatherer.draw(1, rng)[0], _BY_CHANCE)
+            return self._most_promising(seen, rng, gatherer)
         if not seen.n_known or n_before < self.options.n_portfolio:
             choice = self._next_of_portfolio(seen, n_before, gatherer)
             if choice is not None:
@@ -113,7 +125,7 @@ class Advisor:
             if isinstance(distribution, CategoricalDistribution):
                 past = self._responses.axes.distributions.get(name)
                 if isinstance(past, CategoricalDistribution):
-                    has = np.array([name in config for config in self._responses.pool])
+                    has = np.array([name in one for one in self._responses.pool], dtype=bool)
                     is_out |= is_missing & has
                 rows[is_missing, column] = 0.0
             else:
@@ -174,7 +186,8 @@ class Advisor:
             rows = np.vstack([rows, seen.running])
             losses = np.append(losses, np.full(len(seen.running), np.median(losses)))
         trials = Trials(rows, self._view(rows), self._own_points(rows), losses)
-        return Mind.of(self._past, self._kernel, trials)
+        log_odds = PRIOR_LOG_ODDS if self._responses.is_informed else -np.inf
+        return Mind.of(self._past, self._kernel, trials, log_odds)
 
     def _worth(self, found: Candidates, mind: Mind, gatherer: Gatherer) -> tuple[Array, Beliefs]:
         """Log expected improvement (N,), times what else counts.
@@ -235,7 +248,7 @@ class Advisor:
             low=low,
             high=high,
             better_than=float(ndtr(-mean)),
-            prior_weight=round(mind.weight, 3),
+            prior_weight=round(mind.weight, 3) if self._responses.is_informed else None,
         )
 
 

@@ -24,7 +24,6 @@ class Origin(StrEnum):
     PAST = "past config"
     NEAR = "near the best"
     CHANCE = "chance"
-    TPE = "tpe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,9 @@ class Explanation:
             return f"near trial {self.entry}, by expected improvement"
         if self.origin is Origin.PAST:
             return "a config of the past, by expected improvement"
-        if self.origin is Origin.CHANCE:
-            return "drawn by chance, kept by expected improvement"
-        return "by the tree-structured Parzen estimator, without a past"
+        if self.expected is None:
+            return "drawn by chance, to begin with"
+        return "drawn by chance, kept by expected improvement"
 
     @classmethod
     def from_attribute(cls, kept: Mapping[str, Any]) -> Explanation:

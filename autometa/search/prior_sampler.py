@@ -26,10 +26,9 @@ from autometa.search.explanations import ATTRIBUTE, Explanation
 from autometa.search.histories._base import History
 from autometa.search.matching import Match, match_spaces
 from autometa.search.observations import Observer
-from autometa.search.responses._base import Interpolation, Responses
+from autometa.search.responses._base import Interpolation, Responses, uninformed
 from autometa.search.responses.attention import Attention
 from autometa.search.responses.learning import LearningOptions, is_telling, learn_responses
-from autometa.search.sampling import ResumableSampler
 from autometa.spaces import Scalar
 
 _log = logging.getLogger(__name__)
@@ -43,9 +42,10 @@ class PriorSampler(BaseSampler):
 
     `history` may be one, or responses learned from one before. `task` describes the new task by
     the same traits as past ones. `space` are the study's distributions; without it they are
-    learned trial by trial. With no history, or none that knows a setting of the study, it is a
-    tree-structured Parzen estimator. The same seed, trials and numbers give the same config, in
-    whatever process it is asked for.
+    learned trial by trial. With no history, or none that knows a setting of the study, configs are
+    chosen by the study's own trials alone: expected improvement by a Gaussian process, after some
+    by chance. The same seed, trials and numbers give the same config, in whatever process it is
+    asked for.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class PriorSampler(BaseSampler):
         self._seed = seed
         self._space = dict(space) if space is not None else None
         self._options = options or AdvisorOptions()
-        self._without_past = ResumableSampler(seed)
         self._past = _Past.of(history, task or {}, learning)
         self._advised: _Advised | None = None
         self._drawn: dict[int, Mapping[str, Scalar]] = {}
@@ -74,8 +73,6 @@ class PriorSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """All settings that are known: those of `space`, or of the study's trials so far."""
         self._raise_error_if_multi_objective(study)
-        if self._past is None:
-            return self._without_past.infer_relative_search_space(study, trial)
         return dict(self._space) if self._space is not None else _space_of(study, trial)
 
     def sample_relative(
@@ -83,9 +80,7 @@ class PriorSampler(BaseSampler):
     ) -> dict[str, Any]:
         """A whole config. What its conditions rule out is left out."""
         self._raise_error_if_multi_objective(study)
-        if self._past is None:
-            return self._without_past.sample_relative(study, trial, search_space)
-        advised = self._advised_for(self._past, search_space)
+        advised = self._advised_for(search_space)
         if advised is None:
             return {}
         config = self._choose(advised, study, trial)
@@ -101,10 +96,6 @@ class PriorSampler(BaseSampler):
     ) -> Any:
         """A setting's value in the config chosen for the trial, else one by chance."""
         self._raise_error_if_multi_objective(study)
-        if self._past is None:
-            return self._without_past.sample_independent(
-                study, trial, param_name, param_distribution
-            )
         config = self._drawn.get(trial.number, {})
         return _nearest(param_name, param_distribution, config, self._rng(trial, param_name))
 
@@ -117,7 +108,6 @@ class PriorSampler(BaseSampler):
     ) -> None:
         """Forget what was drawn for the trial."""
         self._drawn.pop(trial.number, None)
-        self._without_past.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
         """Change nothing: trials differ by their numbers, in whatever process they are asked."""
@@ -142,24 +132,32 @@ class PriorSampler(BaseSampler):
             )
         self._is_rejected = is_rejected
 
-    def _advised_for(
-        self, past: _Past, search_space: Mapping[str, BaseDistribution]
-    ) -> _Advised | None:
-        """The advisor for this space; the past's own space until the study's is known."""
-        known = search_space or past.responses.axes.distributions
+    def _advised_for(self, search_space: Mapping[str, BaseDistribution]) -> _Advised | None:
+        """The advisor for this space; the past's own space until the study's is known.
+
+        None if nothing is known of either.
+        """
+        past = self._past
+        known = search_space or ({} if past is None else past.responses.axes.distributions)
+        if not known:
+            return None
         space = dict(sorted(known.items()))  # in one order, however the study came to know it
         if self._advised is None or self._advised.space != space:
-            self.match = match_spaces(past.responses.axes.distributions, space)
-            if not self.match.matched:
-                _log.warning("the history is not used: %s", self.match.sentence)
-                self._past = None
-                return None
-            _log.info("%s", self.match.sentence)
-            advisor = Advisor(
-                past.responses, past.interpolation, past.weights, space, self._options
-            )
-            self._advised = _Advised(space, advisor, Observer(advisor.coordinates))
+            self._advised = self._advise(past, space)
         return self._advised
+
+    def _advise(self, past: _Past | None, space: Mapping[str, BaseDistribution]) -> _Advised:
+        if past is not None:
+            self.match = match_spaces(past.responses.axes.distributions, space)
+            if self.match.matched:
+                _log.info("%s", self.match.sentence)
+            else:
+                _log.warning("the history is not used: %s", self.match.sentence)
+                past = None
+        if past is None:
+            past = _Past.nothing(space)
+        advisor = Advisor(past.responses, past.interpolation, past.weights, space, self._options)
+        return _Advised(space, advisor, Observer(advisor.coordinates))
 
     def _rng(self, trial: FrozenTrial, name: str = "") -> np.random.Generator:
         return np.random.default_rng([self._seed, trial.number, *name.encode()])
@@ -187,6 +185,13 @@ class _Past:
             history = learn_responses(history, learning)
         interpolation = Interpolation.of(history.kernel, history.anchors)
         return cls(history, interpolation, Attention.learn(history).weights(task))
+
+    @classmethod
+    def nothing(cls, space: Mapping[str, BaseDistribution]) -> _Past:
+        """A past that tells nothing of this space."""
+        responses = uninformed(space)
+        interpolation = Interpolation.of(responses.kernel, responses.anchors)
+        return cls(responses, interpolation, np.ones(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

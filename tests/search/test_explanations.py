@@ -72,8 +72,11 @@ def test_a_trial_is_explained_by_its_attribute() -> None:
             "expected 0.1235 (0.1 to 0.2); weight of the past 0.50",
         ),
         (Explanation(Origin.PAST), "a config of the past, by expected improvement"),
-        (Explanation(Origin.CHANCE), "drawn by chance, kept by expected improvement"),
-        (Explanation(Origin.TPE), "by the tree-structured Parzen estimator, without a past"),
+        (
+            Explanation(Origin.CHANCE, expected=2.0, low=1.0, high=3.0),
+            "drawn by chance, kept by expected improvement; expected 2 (1 to 3)",
+        ),
+        (Explanation(Origin.CHANCE), "drawn by chance, to begin with"),
     ],
 )
 def test_each_origin_has_its_sentence(why: Explanation, sentence: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autometa.cli import main
-from autometa.errors import OptionError, StoreError
+from autometa.errors import HistoryError, OptionError, StoreError
 from autometa.records import TrialRecord, TrialState
 from autometa.search.histories.files import read_history
 from autometa.storage import NewStudy, Store, TableRecord
@@ -88,3 +89,18 @@ def test_the_command_writes_the_file(
     assert not out
     assert "5 tasks" in err
     assert read_history(options.output)[1].name == "fruit"
+
+
+def test_an_earlier_history_is_added_to(options: DistillOptions, tmp_path: Path) -> None:
+    """Its tables have the evaluations of both; what was collected otherwise is refused."""
+    before = replace(options, output=tmp_path / "before.parquet")
+    distill_history(before)
+    with Store.open(options.store) as store:
+        figs = next(one for one in store.studies() if one.table_name == "figs")
+        more = TrialRecord(2, "linear", {"smoothing": 3.0}, TrialState.COMPLETE, 0.25)
+        store.add_trial(figs.id, more)
+    added = distill_history(replace(options, base=before.output))
+    assert (added.card.n_tasks, added.card.n_evaluations) == (5, 6)
+    distill_history(replace(before, half="design"))
+    with pytest.raises(HistoryError, match="not be comparable"):
+        distill_history(replace(options, base=before.output))

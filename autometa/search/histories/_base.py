@@ -7,7 +7,8 @@ the settings that were active: what it leaves out was under a condition that did
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -89,13 +90,50 @@ class History:
 
 
 def merge(histories: tuple[History, ...]) -> History:
-    """All tasks of several histories; of a parameter that several know, the first one's word."""
+    """All tasks of several histories; of a parameter that several know, the first one's word.
+
+    Tasks of one name and one description are the same task: it has the evaluations of all, and of
+    a config that several have the first one's. What has no description may be anything, and stays
+    apart.
+    """
     distributions: dict[str, BaseDistribution] = {}
+    alike: dict[object, list[PastTask]] = {}
     for history in histories:
         distributions = {**history.distributions, **distributions}
+        for place, task in enumerate(history.tasks):
+            alike.setdefault(_identity(task) or (id(history), place), []).append(task)
     sources = [history.source for history in histories if history.tasks]
     return History(
-        tuple(task for history in histories for task in history.tasks),
+        tuple(_joined(tasks) for tasks in alike.values()),
         distributions,
-        " and ".join(sources) or "nothing",
+        " and ".join(dict.fromkeys(sources)) or "nothing",
     )
+
+
+def _identity(task: PastTask) -> tuple[object, ...] | None:
+    """What is equal of two tasks that are the same; traits as files keep them."""
+    traits = sorted((name, float(np.float32(value))) for name, value in task.description.items())
+    return (task.name, str(traits)) if traits else None
+
+
+def _joined(tasks: Sequence[PastTask]) -> PastTask:
+    if len(tasks) == 1:
+        return tasks[0]
+    first: dict[str, tuple[PastTask, int]] = {}
+    for task in tasks:
+        for at, config in enumerate(task.configs):
+            first.setdefault(json.dumps(config, sort_keys=True), (task, at))
+    kept = list(first.values())
+    curves = tuple(task.curves[at] if task.curves else None for task, at in kept)
+    has_costs = any(task.costs_s is not None for task in tasks)
+    return replace(
+        tasks[0],
+        configs=tuple(task.configs[at] for task, at in kept),
+        losses=np.array([task.losses[at] for task, at in kept]),
+        costs_s=np.array([_cost(task, at) for task, at in kept]) if has_costs else None,
+        curves=curves if any(curve is not None for curve in curves) else (),
+    )
+
+
+def _cost(task: PastTask, at: int) -> float:
+    return np.nan if task.costs_s is None else float(task.costs_s[at])

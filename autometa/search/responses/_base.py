@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 from scipy.linalg import cho_factor, cho_solve
 
 from autometa.search.responses.axes import Axes
-from autometa.search.responses.kernel import Kernel
+from autometa.search.responses.kernel import START_SCALE, Kernel
 from autometa.spaces import Config
 
 Array = NDArray[np.float64]
@@ -68,12 +69,33 @@ class Responses:
         """How many tasks were learned from."""
         return len(self.tasks)
 
+    @property
+    def is_informed(self) -> bool:
+        """Whether anything was learned."""
+        return bool(self.pool)
+
     def name_shares(self, shares: Array, most: int = 3) -> dict[str, float]:
         """The tasks of the largest shares (T,), by name, and those shares."""
         order = np.argsort(-shares, kind="stable")[:most]
         return {
             self.tasks[at].name: round(float(shares[at]), 3) for at in order if shares[at] > 0.0
         }
+
+
+def uninformed(distributions: Mapping[str, BaseDistribution]) -> Responses:
+    """What stands for a past where there is none: one task without an opinion, and no config."""
+    axes = Axes(distributions)
+    n_columns = len(axes.columns)
+    return Responses(
+        axes=axes,
+        kernel=Kernel(np.full(n_columns, START_SCALE)),
+        anchors=np.full((1, n_columns), 0.5),
+        means=np.zeros((1, 1)),
+        spread=np.zeros((1, 1)),
+        regrets=np.zeros((1, len(KNOTS))),
+        pool=(),
+        tasks=(TaskFacts("nothing"),),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

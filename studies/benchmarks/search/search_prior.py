@@ -7,7 +7,8 @@ then families of tasks are dealt into folds. Every method searches every task fr
 Regret is a share of the range of a task's known scores; intervals are by bootstrap over families.
 Parts: `search` (all methods), `harm` (our sampler with pasts that mislead, beside TPE), `cost`
 (seconds and memory, of a history that is made), `pruner` (on stored curves) and `stopper` (on the
-traces of searches).
+traces of searches). `tune` needs no evaluations but `--tables` and `--manifest`: it runs
+`autometa tune` with the priors and without them on tables that no prior was learned from.
 """
 
 from __future__ import annotations
@@ -51,10 +52,17 @@ from autometa.studies.benchmarks.search._stopping import (
     stopper_report,
 )
 from autometa.studies.benchmarks.search._stored_curves import read_both
+from autometa.studies.benchmarks.search._tuned_pairs import TunePlan, run_pairs
+from autometa.studies.benchmarks.search._tuned_report import (
+    effects,
+    tuned_markdown,
+    tuned_report,
+)
 
-PARTS = ("search", "harm", "cost", "pruner", "stopper")
+PARTS = ("search", "harm", "cost", "pruner", "stopper", "tune")
 # a grid is soon known whole; elsewhere a search goes on
 _TRIALS_OF_GRID, _TRIALS = 25, 100
+_TABLES = 24
 
 
 def run_contest(contest: Contest, options: argparse.Namespace, console: Console) -> list[Run]:
@@ -147,6 +155,27 @@ def prune(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"pruners": pruner_report(studies)}, pruner_markdown(studies)
 
 
+def tune(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """The report of `tune` with and without, without where it comes from, and its text."""
+    plan = TunePlan(
+        options.tables,
+        options.manifest,
+        options.half,
+        options.tasks_limit or _TABLES,
+        options.most_rows,
+        options.budget,
+        options.seeds,
+        options.seed,
+        options.with_options,
+        options.without_options,
+        options.work,
+    )
+    found = effects(list(run_pairs(plan)))
+    return {"budget_s": plan.budget_s, "arms": plan.arms, **tuned_report(found)}, tuned_markdown(
+        found
+    )
+
+
 def _scenarios(options: argparse.Namespace) -> list[str]:
     """The scenarios to measure: all in the folder, or those named, by the end of their names."""
     names = scenario_names(options.tasks)
@@ -185,6 +214,13 @@ def parse(given: list[str]) -> argparse.Namespace:
     evaluations = "most configs of the history, the same for all tasks and methods [2000]"
     add("--evaluations", type=int, default=2000, metavar="N", help=evaluations)
     add("--least-range", type=float, default=0.01, help="of a task's scores [0.01]")
+    add("--tables", type=Path, metavar="DIR", help="tables to tune, of the part tune")
+    add("--manifest", type=Path, metavar="CSV", help="the list of these tables")
+    add("--budget", type=float, default=60.0, help="seconds of each tuning [60]")
+    add("--most-rows", type=int, default=5000, help="of a table to tune [5000]")
+    add("--with-options", default="", help="of tune, for the arm with the priors []")
+    without = "of tune, for the arm without them [--no-prior]"
+    add("--without-options", default="--no-prior", help=without)
     add("--work", type=Path, metavar="DIR", help="keep finished runs here, and go on from them")
     again = "methods to run anew although they are kept, parted by commas"
     add("--again", type=_names, default=(), metavar="A,B", help=again)
@@ -198,6 +234,10 @@ def _measure(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """The report of a part, without where it comes from, and its text."""
     if options.part == "cost":
         return measure_cost(CostPlan(seed=options.seed))
+    if options.part == "tune":
+        if options.tables is None or options.manifest is None:
+            raise OptionError("the part tune needs --tables DIR and --manifest CSV")
+        return tune(options)
     if options.history is None or options.tasks is None:
         raise OptionError(f"the part {options.part} needs --history DIR and --tasks DIR")
     if options.part == "pruner":

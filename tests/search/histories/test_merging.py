@@ -1,0 +1,49 @@
+"""Histories together: the same task once, with the evaluations of all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autometa.search.histories._base import Curve, History, PastTask, merge
+
+TRAITS = {"log_rows": 4.123456789}
+
+
+def _task(name: str, lrs: list[float], losses: list[float], **more: object) -> PastTask:
+    configs = tuple({"lr": lr} for lr in lrs)
+    return PastTask(name, configs, np.array(losses), description=TRAITS, **more)  # type: ignore[arg-type]
+
+
+def test_the_same_task_has_the_evaluations_of_both() -> None:
+    one = History((_task("iris", [0.1, 0.2], [1.0, 2.0], costs_s=np.array([3.0, 4.0])),))
+    curve = Curve(np.array([1.0, 2.0]), np.array([0.9, 0.8]))
+    two = History((_task("iris", [0.2, 0.3], [9.0, 5.0], curves=(None, curve)),))
+    (task,) = merge((one, two)).tasks
+    assert [config["lr"] for config in task.configs] == [0.1, 0.2, 0.3]
+    assert task.losses.tolist() == [1.0, 2.0, 5.0]
+    assert task.costs_s is not None
+    assert task.costs_s[:2].tolist() == [3.0, 4.0]
+    assert np.isnan(task.costs_s[2])
+    assert task.curves == (None, None, curve)
+
+
+def test_a_history_adds_nothing_to_itself() -> None:
+    """Nor does its copy in a file, which rounds traits to float32."""
+    history = History((_task("iris", [0.1, 0.2], [1.0, 2.0]), _task("wine", [0.1], [3.0])))
+    rounded = PastTask(
+        "iris",
+        history.tasks[0].configs,
+        history.tasks[0].losses,
+        description={"log_rows": float(np.float32(TRAITS["log_rows"]))},
+    )
+    merged = merge((history, history, History((rounded,))))
+    assert [(task.name, len(task.configs)) for task in merged.tasks] == [("iris", 2), ("wine", 1)]
+
+
+def test_tasks_that_may_be_others_stay_apart() -> None:
+    """Another description is another table; without one nothing tells."""
+    first = _task("train", [0.1], [1.0])
+    other = PastTask("train", ({"lr": 0.1},), np.array([2.0]), description={"log_rows": 9.0})
+    unknown = PastTask("train", ({"lr": 0.1},), np.array([3.0]))
+    merged = merge((History((first, unknown)), History((other, unknown))))
+    assert [task.losses[0] for task in merged.tasks] == [1.0, 3.0, 2.0, 3.0]
