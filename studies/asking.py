@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -89,8 +90,10 @@ class Asker:
         trial = self._study.ask()
         chosen, config = suggest(trial, self._spaces)
         self._waiting[trial.number] = trial
-        origin = trial.user_attrs.get("origin", _SEARCH)
-        if (why := explain(trial.user_attrs)) is not None:
+        # what the sampler wrote while it suggested, the trial's own copy does not have
+        attributes = self._study.get_trials(deepcopy=False)[trial.number].user_attrs
+        origin = attributes.get("origin", _SEARCH)
+        if (why := explain(attributes)) is not None:
             self._why[trial.number], origin = why, str(why.origin)
         asked = Asked(
             trial.number,
@@ -123,7 +126,7 @@ class Asker:
         params = to_params(record.learner, record.config)
         known = distributions(self._spaces)
         why = self.why(record.number)
-        return optuna.trial.create_trial(
+        frozen = optuna.trial.create_trial(
             params=params,
             distributions={name: known[name] for name in params},
             state=_optuna_state(record.state),
@@ -132,6 +135,10 @@ class Asker:
             user_attrs={"origin": record.origin, "state": record.state.value}
             | ({} if why is None else {ATTRIBUTE: why.as_attribute()}),
         )
+        begun = datetime.fromtimestamp(record.started_at)
+        frozen.datetime_start = begun
+        frozen.datetime_complete = begun + timedelta(seconds=record.duration_s)
+        return frozen
 
 
 def _key(learner: str, config: Config) -> str:

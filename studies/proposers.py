@@ -20,7 +20,10 @@ from autometa.studies.options import TuneOptions
 
 @dataclass(frozen=True, slots=True)
 class Proposers:
-    """One implementation for each seam."""
+    """One implementation for each seam.
+
+    A sampler that knows what learners are worth chooses that, too, for every other config.
+    """
 
     name: str
     configs: ConfigsProposer
@@ -28,6 +31,7 @@ class Proposers:
     pruner: Pruner
     stopper: Stopper
     sampler: SamplerMaker = field(default_factory=ParzenSampling)
+    chooses_learners: bool = False
 
 
 def choose_proposers(options: TuneOptions) -> Proposers:
@@ -40,8 +44,13 @@ def choose_proposers(options: TuneOptions) -> Proposers:
         found = replace(found, name="prior", configs=StartConfigs(found.configs), start=start)
     responses = shipped_responses() if options.use_past else None
     if responses is not None and not options.is_instant:
-        configs, sampler = PortfolioConfigs(responses, found.configs), PastSampling(responses)
-        found = replace(found, name="prior", configs=configs, sampler=sampler)
+        configs, sampler = (
+            PortfolioConfigs(responses, found.configs),
+            PastSampling(responses, has_clock=not options.is_counted),
+        )
+        found = replace(
+            found, name="prior", configs=configs, sampler=sampler, chooses_learners=True
+        )
     return found
 
 

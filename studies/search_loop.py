@@ -155,7 +155,9 @@ class SearchLoop:
         refused: Counter[str] = Counter()
         fallback: Asked | None = None
         while (learner := self._choose_learner(refused)) is not None:
-            asked = self.asker.ask(learner)
+            is_samplers = self.proposers.chooses_learners and not refused
+            by_sampler = is_samplers and self.asker.next_number % 2 == 0
+            asked = self.asker.ask(None if by_sampler else learner)
             if not asked.is_repeated and self._is_affordable(asked):
                 if fallback is not None:
                     self.asker.discard(fallback.number)

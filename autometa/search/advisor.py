@@ -38,6 +38,8 @@ from autometa.search.responses.process import Predictions
 _ORIGINS = {POOL: Origin.PAST, NEAR: Origin.NEAR}
 _INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
 _LEAST_IMPROVEMENT = 1e-300  # has a logarithm
+_LEAST_TIMED = 3  # trials whose seconds correct the past's
+_TIME_NOISE = 0.1  # variance of the logarithm of seconds: a machine does other things, too
 _N_STARTUP = 5  # trials by chance where there is no past to begin with
 _GOOD = -1.0  # the score of the best sixth of configs
 
@@ -48,12 +50,14 @@ class AdvisorOptions:
 
     The first `n_portfolio` trials come from the portfolio. The improvement is multiplied by the
     past's own chance of a good score, to the power `decay` / n (Hvarfner et al., 2022). With
-    `per_second` improvements are divided by expected seconds.
+    `per_second` improvements are divided by expected seconds, of the past's configs and, with
+    `has_clock`, of the study's own trials.
     """
 
     n_portfolio: int = 2
     decay: float = 0.0
     per_second: bool = False
+    has_clock: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +172,9 @@ class Advisor:
     ) -> Choice:
         mind = self._mind(seen)
         found = _untried(gatherer.gather(self._pool, seen.rows, seen.losses, rng), seen)
-        worth, beliefs = self._worth(found, mind, gatherer)
+        worth, beliefs = self._worth(found, mind, gatherer, seen)
         finer = _untried(gatherer.refine(found, worth, rng), seen)
-        finer_worth, finer_beliefs = self._worth(finer, mind, gatherer)
+        finer_worth, finer_beliefs = self._worth(finer, mind, gatherer, seen)
         if finer_worth.max() > worth.max():
             found, worth, beliefs = finer, finer_worth, finer_beliefs
         at = int(worth.argmax())
@@ -189,7 +193,9 @@ class Advisor:
         log_odds = PRIOR_LOG_ODDS if self._responses.is_informed else -np.inf
         return Mind.of(self._past, self._kernel, trials, log_odds)
 
-    def _worth(self, found: Candidates, mind: Mind, gatherer: Gatherer) -> tuple[Array, Beliefs]:
+    def _worth(
+        self, found: Candidates, mind: Mind, gatherer: Gatherer, seen: Observations
+    ) -> tuple[Array, Beliefs]:
         """Log expected improvement (N,), times what else counts.
 
         On trials that have what is fixed: a study that asks for one learner wants its best.
@@ -201,9 +207,26 @@ class Advisor:
             deviation = np.sqrt(np.maximum(view.variance, _LEAST_IMPROVEMENT))
             chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
             worth = worth + self.options.decay * mind.weight / len(mind.trials.losses) * chance
-        if self.options.per_second and self._responses.log_costs is not None:
-            worth = worth - view.weights @ self._responses.log_costs
+        if self.options.per_second:
+            worth = worth - self._log_costs(view, own_points, mind.trials, seen)
         return worth, beliefs
+
+    def _log_costs(
+        self, view: View, own_points: Array, trials: Trials, seen: Observations
+    ) -> Array:
+        """Expected logarithms of seconds (N,), up to what all have in common."""
+        past = self._responses.log_costs
+        found = np.zeros(len(own_points)) if past is None else view.weights @ past
+        known = np.flatnonzero(np.isfinite(seen.log_seconds)) if self.options.has_clock else ()
+        if len(known) < _LEAST_TIMED:
+            return found
+        foretold = 0.0 if past is None else trials.view.weights[known] @ past
+        missed = seen.log_seconds[known] - foretold
+        own = trials.own[known]
+        smooth = self._kernel.between(own, own) + _TIME_NOISE * np.eye(len(known))
+        fit = np.linalg.solve(smooth, missed - missed.mean())
+        corrected: Array = found + self._kernel.between(own_points, own) @ fit
+        return corrected
 
     def _view_of(self, found: Candidates) -> View:
         """The pool's part of it is kept from study's begin to end."""

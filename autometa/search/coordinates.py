@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 
 from autometa.search.conditions import Condition
-from autometa.search.responses.axes import Axes, Range, as_range, shares_of_range
+from autometa.search.responses.axes import Axes, Range, as_range, number_of, shares_of_range
 from autometa.spaces import Config, Scalar
 
 Array = NDArray[np.float64]
@@ -45,9 +45,10 @@ class Coordinates:
         """Rows (N, P) of configs; a value that the space does not have is NaN."""
         rows = np.full((len(configs), len(self.distributions)), np.nan)
         for column, (name, distribution) in enumerate(self.distributions.items()):
-            for row, config in enumerate(configs):
-                if name in config:
-                    rows[row, column] = _place(distribution, config[name])
+            having = [row for row, config in enumerate(configs) if name in config]
+            if having:
+                values = [configs[row][name] for row in having]
+                rows[having, column] = _places(distribution, values)
         return rows
 
     def config(self, row: Array) -> dict[str, Scalar]:
@@ -177,19 +178,19 @@ def _options(
 
 
 def _place(distribution: BaseDistribution, value: Scalar) -> float:
-    """A value's coordinate; NaN if the distribution does not have it."""
+    return float(_places(distribution, [value])[0])
+
+
+def _places(distribution: BaseDistribution, values: Sequence[Scalar]) -> Array:
+    """Coordinates (N,) of N values; NaN for what the distribution does not have."""
     if isinstance(distribution, CategoricalDistribution):
-        for at, option in enumerate(distribution.choices):
-            if type(option) is type(value) and option == value:
-                return float(at)
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
+        codes = {(type(one), one): float(at) for at, one in enumerate(distribution.choices)}
+        return np.array([codes.get((type(value), value), math.nan) for value in values])
+    numbers = np.array([number_of(value) for value in values])
     if distribution.single():
-        return 0.0
-    share = float(shares_of_range(as_range(distribution), np.array([float(value)]))[0])
+        return np.where(np.isnan(numbers), math.nan, 0.0)
     # a past range may be wider than the study's: its ends are the nearest there is
-    return min(max(share, 0.0), 1.0)
+    return np.clip(shares_of_range(as_range(distribution), numbers), 0.0, 1.0)
 
 
 def _has(distribution: BaseDistribution, value: Scalar) -> bool:

@@ -23,13 +23,17 @@ from autometa.spaces import Config
 
 ORIGIN = "portfolio"
 
-# of the logarithm of seconds: with 1 a config of twice the time must gain twice as much
-_COST_POWER = 0.5
+# of the logarithm of seconds: with 1 a config of twice the time must gain twice as much. Of .25,
+# .5, 1 and 1.5 it was best on left-out families of the design half at all times (docs/log.md)
+_COST_POWER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioConfigs:
-    """Proposes `n` configs of the portfolio after the prior's networks, then what `others` do."""
+    """Proposes `n` configs of the portfolio, then what `others` do for learners unknown to it.
+
+    The rest is the sampler's, which knows the same past and what these configs came to.
+    """
 
     responses: Responses
     others: ConfigsProposer
@@ -37,17 +41,14 @@ class PortfolioConfigs:
 
     def propose_configs(self, request: ConfigsRequest) -> Sequence[ProposedConfig]:
         """The configs, each once; the origin of ours is "portfolio"."""
-        theirs = list(self.others.propose_configs(request))
-        n_starts = sum(one.origin == "prior" for one in theirs)
         weights = Attention.learn(self.responses).weights(request.description)
         ours: list[ProposedConfig] = []
         for one in self._greedy(weights, request):
-            if all(not _is_same(one, other) for other in (*theirs[:n_starts], *ours)):
+            if all(not _is_same(one, other) for other in ours):
                 ours.append(one)
-        rest = [
-            one for one in theirs[n_starts:] if all(not _is_same(one, other) for other in ours)
-        ]
-        return [*theirs[:n_starts], *ours, *rest]
+        known = {str(config.get(LEARNER)) for config in self.responses.pool}
+        theirs = self.others.propose_configs(request)
+        return [*ours, *(one for one in theirs if one.learner not in known)]
 
     def _greedy(self, weights: Array, request: ConfigsRequest) -> list[ProposedConfig]:
         responses = self.responses

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,11 @@ from autometa.search.coordinates import Array, Coordinates
 # beyond these a factor costs more than another trial tells; the best lead, the newest follow
 N_BEST, N_NEWEST = 100, 100
 
+_LEAST_S = 0.01  # of a trial; what takes less is no cheaper to a study
+
+# threads of one study share its observer; one lock for all, since an observer may be pickled
+_READING = Lock()
+
 # a pruned trial was worse than most, and nobody knows by how much
 _PRUNED_QUANTILE = 0.75
 
@@ -27,7 +33,8 @@ _PRUNED_QUANTILE = 0.75
 class Observations:
     """Rows (n, P) with losses (n,), rows of failures (f, P) and of running trials (r, P).
 
-    `numbers` (n,) are the trials'. A trial that is not feasible counts as a failure.
+    `numbers` (n,) are the trials', `log_seconds` (n,) what they took, NaN where a trial was cut
+    short. A trial that is not feasible counts as a failure.
     """
 
     rows: Array
@@ -35,6 +42,7 @@ class Observations:
     numbers: tuple[int, ...]
     failed: Array
     running: Array
+    log_seconds: Array
 
     @property
     def n_known(self) -> int:
@@ -59,6 +67,7 @@ class _Finished:
 
     known: list[int] = field(default_factory=list[int])
     losses: list[float] = field(default_factory=list[float])
+    log_seconds: list[float] = field(default_factory=list[float])
     pruned: list[int] = field(default_factory=list[int])
     failed: list[int] = field(default_factory=list[int])
 
@@ -69,6 +78,7 @@ class _Finished:
         elif _has_loss(trial):
             self.known.append(trial.number)
             self.losses.append(sign * float(trial.values[0]))
+            self.log_seconds.append(_log_seconds(trial))
         elif trial.params:
             self.failed.append(trial.number)
 
@@ -85,6 +95,10 @@ class Observer:
 
     def observe(self, study: Study, asking: int) -> Observations:
         """All trials but the one that is `asking`, or of many the best and the newest."""
+        with _READING:
+            return self._observe(study, asking)
+
+    def _observe(self, study: Study, asking: int) -> Observations:
         sign = -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0
         running: list[Array] = []
         trials = study.get_trials(deepcopy=False)
@@ -107,10 +121,12 @@ class Observer:
     def _observations(self, running: Sequence[Array]) -> Observations:
         seen = self._finished
         numbers, losses, failed = [*seen.known], [*seen.losses], [*seen.failed]
+        log_seconds = [*seen.log_seconds]
         if losses:
             middling = float(np.quantile(losses, _PRUNED_QUANTILE))
             numbers += seen.pruned
             losses += [middling] * len(seen.pruned)
+            log_seconds += [math.nan] * len(seen.pruned)
         else:  # worse than nothing that is known: no more than that they were tried
             failed += seen.pruned
         kept = _best_and_newest(numbers, np.array(losses))
@@ -120,6 +136,7 @@ class Observer:
             tuple(numbers[at] for at in kept),
             self._stack([self._rows[number] for number in failed[-N_NEWEST:]]),
             self._stack(running),
+            np.array([log_seconds[at] for at in kept]),
         )
 
     def _stack(self, rows: Sequence[Array]) -> Array:
@@ -132,6 +149,11 @@ def _has_loss(trial: FrozenTrial) -> bool:
     # Optuna 5: a trial is feasible if none of its constraints is above 0
     is_feasible = all(value <= 0.0 for value in trial.constraints.values())
     return is_feasible and math.isfinite(trial.values[0])
+
+
+def _log_seconds(trial: FrozenTrial) -> float:
+    took = trial.duration
+    return math.nan if took is None else math.log(max(took.total_seconds(), _LEAST_S))
 
 
 def _best_and_newest(numbers: Sequence[int], losses: Array) -> list[int]:

@@ -64,14 +64,15 @@ def test_of_two_good_configs_the_quick_one_comes_first() -> None:
     assert _propose(_responses(slow_s=1000.0))[0].learner == "quick"
 
 
-def test_others_follow_and_nothing_is_proposed_twice() -> None:
-    """After the portfolio come the learners' defaults, unless they were in it."""
-    proposed = _propose(_responses(), n=3)
-    assert [one.origin for one in proposed[:3]] == ["portfolio"] * 3
+def test_learners_that_the_past_does_not_know_follow() -> None:
+    """After the portfolio, which repeats nothing, comes what others propose for these alone."""
+    new = Space((Parameter("width", Float(0.0, 1.0), 0.25),))
+    request = ConfigsRequest({"log_rows": 1.0}, TARGET, {**SPACES, "new": new})
+    proposed = PortfolioConfigs(_responses(), DefaultConfigs(), 3).propose_configs(request)
+    assert [one.origin for one in proposed] == ["portfolio"] * 3 + ["default"]
+    assert (proposed[-1].learner, proposed[-1].config) == ("new", {"width": 0.25})
     keys = [(one.learner, tuple(one.config.items())) for one in proposed]
     assert len(set(keys)) == len(keys)
-    assert ("slow", (("rate", 0.0),)) in keys
-    assert ("quick", (("depth", 1.0),)) in keys
 
 
 def test_learners_that_the_study_does_not_search_are_left_out() -> None:

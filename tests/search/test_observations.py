@@ -139,7 +139,12 @@ def test_of_many_trials_the_best_and_the_newest_are_kept() -> None:
 def test_what_was_tried_in_whatever_way_is_taken() -> None:
     """Finished, failed and running configs are, to nine digits; others are not."""
     seen = Observations(
-        np.array([[0.1, np.nan]]), np.ones(1), (0,), np.array([[0.2, 0.5]]), np.array([[0.3, 0.5]])
+        np.array([[0.1, np.nan]]),
+        np.ones(1),
+        (0,),
+        np.array([[0.2, 0.5]]),
+        np.array([[0.3, 0.5]]),
+        np.zeros(1),
     )
     rows = np.array([[0.1 + 1e-12, np.nan], [0.2, 0.5], [0.3, 0.5], [0.1, 0.5], [0.4, np.nan]])
     assert seen.is_taken(rows).tolist() == [True, True, True, False, False]

@@ -29,6 +29,10 @@ from autometa.studies.table_folders import ListedTable, read_manifest
 from tests.studies.small_tables import TARGETS, mixed_frame
 
 LEARNERS = ("linear", "neighbors")
+# defaults, what is published of linear models, and one of the spread each, whose first is known
+TRIED = ["linear", "neighbors", "linear", "linear", "linear", "neighbors"]
+ORIGINS = ["default", "default", "published", "published", "spread", "spread"]
+NUMBERS = [0, 1, 2, 3, 6, 7]
 SIZES = {"binary": 90, "multiclass": 120, "regression": 150}
 
 
@@ -76,12 +80,12 @@ def moments(trials: Sequence[TrialRecord]) -> list[float]:
 def test_each_table_has_a_study_of_the_same_configs(options: CollectOptions) -> None:
     """Of a shape, that is: values settle how a network is trained, or a category's smoothing."""
     collected = collect_history(options)
-    assert (collected.n_tables, collected.n_trials) == (3, 12)
+    assert (collected.n_tables, collected.n_trials) == (3, 18)
     found = kept(options)
     assert list(found) == sorted(SIZES)
     for trials in found.values():
-        assert [trial.learner for trial in trials] == [*LEARNERS, *LEARNERS]
-        assert [trial.origin for trial in trials] == ["default"] * 2 + ["spread"] * 2
+        assert [trial.learner for trial in trials] == TRIED
+        assert [trial.origin for trial in trials] == ORIGINS
         assert all(trial.state is TrialState.COMPLETE for trial in trials)
         assert all(trial.loss is not None and trial.fold_losses for trial in trials)
     assert [one.config for one in found["binary"]] == [one.config for one in found["multiclass"]]
@@ -114,8 +118,8 @@ def test_what_is_there_is_not_repeated(options: CollectOptions) -> None:
     more = collect_history(replace(options, n_configs=3))
     assert (more.n_tables, more.n_before, more.n_trials) == (3, 0, 6)
     for name, trials in kept(options).items():
-        assert [trial.number for trial in trials] == list(range(6))
-        assert moments(trials[:4]) == moments(before[name])
+        assert [trial.number for trial in trials] == [*NUMBERS, 8, 9]
+        assert moments(trials[:6]) == moments(before[name])
 
 
 def test_a_study_that_was_broken_off_goes_on(options: CollectOptions) -> None:
@@ -128,11 +132,11 @@ def test_a_study_that_was_broken_off_goes_on(options: CollectOptions) -> None:
         first = evaluate(replace(unit, workspace=study.workspace.folder))
         store.add_trial(study.record.id, first)
         store.finish_study(study.record.id, StudyStatus.INTERRUPTED)
-    assert collect_history(options).n_trials == 11
+    assert collect_history(options).n_trials == 17
     with Store.open(options.store) as store:
         assert len(store.studies()) == 3
         trials = store.trials(study.record.id)
-    assert [trial.number for trial in trials] == list(range(4))
+    assert [trial.number for trial in trials] == NUMBERS
     assert trials[0].started_at == first.started_at
 
 
@@ -153,8 +157,8 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(options: CollectOptions) ->
 
     collected = collect_history(options, press)
     assert collected.is_interrupted
-    assert (collected.n_tables, collected.n_trials) == (1, 4)
-    assert collect_history(options).n_trials == 8
+    assert (collected.n_tables, collected.n_trials) == (1, 6)
+    assert collect_history(options).n_trials == 12
 
 
 def test_time_ends_it(options: CollectOptions) -> None:
@@ -206,7 +210,7 @@ def test_families_come_once_before_twice_and_kinds_in_turn() -> None:
     [
         ({"half": "third"}, "half 'third' is unknown"),
         ({"n_rows": 10}, "--rows is 10"),
-        ({"n_configs": 0}, "--configs is 0"),
+        ({"n_configs": -1}, "--configs is -1"),
         ({"n_workers": -1}, "--workers is -1"),
     ],
 )
@@ -235,5 +239,5 @@ def test_the_command_line_says_how_far_it_came(
         main(["prior", "collect", *words])
     assert left.value.code == 0
     said = capsys.readouterr().err
-    assert "binary (binary, 90 rows): 1 of 1 trials" in said
-    assert "3 trials made; 3 of 4 tables are done, 1 left out" in said
+    assert "binary (binary, 90 rows): 3 of 3 trials" in said
+    assert "9 trials made; 3 of 4 tables are done, 1 left out" in said

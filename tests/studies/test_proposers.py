@@ -6,8 +6,10 @@ import pytest
 
 from autometa.errors import OptionError
 from autometa.priors._base import ConfigsRequest
+from autometa.search.explanations import Origin
 from autometa.search.past_sampling import PastSampling
 from autometa.search.sampling import ParzenSampling
+from autometa.studies.asking import Asker
 from autometa.studies.options import TuneOptions
 from autometa.studies.proposers import choose_proposers
 from autometa.studies.setting import make_setting
@@ -29,15 +31,27 @@ def test_the_past_and_no_prior_exclude_each_other() -> None:
 
 
 def test_the_shipped_history_proposes_configs_of_our_spaces() -> None:
-    """After the prior's networks come eight configs, each whole in its learner's space."""
+    """Eight, each whole in its learner's space, and no others: it knows all learners."""
     options = TuneOptions(use_past=True, table=TableOptions(target="price"))
     setting = make_setting(mixed_frame(), options)
     target = setting.table.schema.target
     request = ConfigsRequest(setting.description, target, setting.spaces)
     proposed = choose_proposers(options).configs.propose_configs(request)
-    ours = [one for one in proposed if one.origin == "portfolio"]
-    assert [one.origin for one in proposed[:2]] == ["prior", "prior"]
-    assert len(ours) == 8
-    for one in ours:
+    assert [one.origin for one in proposed] == ["portfolio"] * 8
+    for one in proposed:
         assert setting.spaces[one.learner].complete(one.config) == one.config
         assert one.why["tasks"]
+
+
+def test_a_config_that_the_past_s_sampler_chooses_says_why() -> None:
+    """What it wrote to the trial reaches the study, whichever learner is asked for."""
+    options = TuneOptions(use_past=True, table=TableOptions(target="price"))
+    setting = make_setting(mixed_frame(), options)
+    sampler = choose_proposers(options).sampler.make(0, setting.spaces, setting.description)
+    asker = Asker(setting.spaces, sampler, ())
+    for learner in ("linear", None):
+        asked = asker.ask(learner)
+        why = asker.why(asked.number)
+        assert why is not None
+        assert why.tasks
+        assert asked.origin == why.origin == Origin.PORTFOLIO

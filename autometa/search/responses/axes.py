@@ -64,7 +64,7 @@ class Axes:
 def _encode(distribution: BaseDistribution, values: Sequence[object]) -> NDArray[np.float64]:
     if isinstance(distribution, CategoricalDistribution):
         return _encode_options(distribution.choices, values)
-    numbers = np.array([_number(value) for value in values])
+    numbers = np.array([number_of(value) for value in values])
     shares = shares_of_range(as_range(distribution), numbers)
     return np.where(np.isfinite(shares), shares, 0.5)[:, None]
 
@@ -100,7 +100,8 @@ def _encode_options(options: Sequence[Scalar], values: Sequence[object]) -> NDAr
     return points
 
 
-def _number(value: object) -> float:
+def number_of(value: object) -> float:
+    """The value if it is a number, else NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     return float(value)

@@ -23,6 +23,7 @@ from optuna.distributions import (
 )
 
 from autometa.search.conditions import Condition, find_conditions
+from autometa.search.coordinates import Coordinates
 from autometa.spaces import Config, Scalar
 
 Array = NDArray[np.float64]
@@ -60,12 +61,7 @@ class SearchSpace:
 
     def places(self, configs: Sequence[Config]) -> Array:
         """Configs as rows (N, P): shares of ranges, codes of choices, NaN where inactive."""
-        rows = np.full((len(configs), len(self.distributions)), np.nan)
-        for column, (name, distribution) in enumerate(self.distributions.items()):
-            for row, config in enumerate(configs):
-                if name in config:
-                    rows[row, column] = _place(distribution, config[name])
-        return rows
+        return Coordinates(self.distributions, {}).of(configs)
 
     def features(self, configs: Sequence[Config]) -> Array:
         """Configs as points (N, D) of the unit cube; two choices are at distance 1.
@@ -197,16 +193,6 @@ def _fitted(distribution: BaseDistribution, value: Scalar) -> Scalar:
     known = cast(Numeric, distribution)
     inside = min(max(_number(value), known.low), known.high)  # ends may be rounded in a table
     return round(inside) if isinstance(known, IntDistribution) else float(inside)
-
-
-def _place(distribution: BaseDistribution, value: Scalar) -> float:
-    if isinstance(distribution, CategoricalDistribution):
-        return float(distribution.to_internal_repr(value))
-    known = cast(Numeric, distribution)
-    low, high, at = float(known.low), float(known.high), _number(value)
-    if known.log:
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    return (at - low) / (high - low) if high > low else 0.0
 
 
 def _parents_first(
