@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import fmean
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -19,6 +20,7 @@ from optuna.trial import TrialState as OptunaState
 from autometa.priors._base import ProposedConfig
 from autometa.records import TrialRecord, TrialState
 from autometa.search.explanations import ATTRIBUTE, Explanation, explain
+from autometa.search.observations import PASSED_OVER
 from autometa.search.spaces import LEARNER, distributions, suggest, to_params
 from autometa.spaces import Config, Space
 
@@ -111,13 +113,15 @@ class Asker:
 
     def discard(self, number: int) -> None:
         """Take back a config that was asked for and will not be tried."""
-        self._study.tell(self._waiting.pop(number), state=OptunaState.FAIL)
+        trial = self._waiting.pop(number)
+        trial.set_user_attr(PASSED_OVER, value=True)  # else samplers take it for a failure
+        self._study.tell(trial, state=OptunaState.FAIL)
 
     def tell(self, record: TrialRecord) -> None:
         """Tell how a trial ended."""
         trial = self._waiting.pop(record.number)
-        for fold, loss in enumerate(record.fold_losses):
-            trial.report(loss, step=fold)
+        for step, loss in _running_means(record.fold_losses).items():
+            trial.report(loss, step)
         value = record.loss if record.state is TrialState.COMPLETE else None
         self._study.tell(trial, value, state=_optuna_state(record.state))
 
@@ -131,7 +135,7 @@ class Asker:
             distributions={name: known[name] for name in params},
             state=_optuna_state(record.state),
             value=record.loss if record.state is TrialState.COMPLETE else None,
-            intermediate_values=dict(enumerate(record.fold_losses)),
+            intermediate_values=_running_means(record.fold_losses),
             user_attrs={"origin": record.origin, "state": record.state.value}
             | ({} if why is None else {ATTRIBUTE: why.as_attribute()}),
         )
@@ -143,6 +147,11 @@ class Asker:
 
 def _key(learner: str, config: Config) -> str:
     return json.dumps([learner, dict(config)], sort_keys=True)
+
+
+def _running_means(fold_losses: Sequence[float]) -> dict[int, float]:
+    """The mean of the first folds, after each of them: what trials are compared by."""
+    return {at: fmean(fold_losses[: at + 1]) for at in range(len(fold_losses))}
 
 
 def _optuna_state(state: TrialState) -> OptunaState:

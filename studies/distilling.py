@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import TypedDict
 
 from autometa.errors import HistoryError, OptionError
+from autometa.search.curves.learning import learn_curve_model
 from autometa.search.histories._base import History, PastTask, merge
 from autometa.search.histories.cards import HistoryCard
 from autometa.search.histories.files import read_history, write_history
+from autometa.search.judges import Judges, write_judges
 from autometa.search.responses.learning import is_telling, learn_responses
 from autometa.search.responses.saving import write_responses
+from autometa.search.stoppers.learning import learn_gain_model, traces_of
 from autometa.storage import Store
 from autometa.storage.past_studies import PastStudy
 from autometa.studies.histories import history_of
 from autometa.studies.table_folders import HALVES, ListedTable, read_manifest
 
+_LEARNED = (".safetensors", ".json")
 _SOURCE = "trials of autometa's learners"
 
 
@@ -57,14 +61,14 @@ class DistillOptions:
 
 @dataclass(frozen=True, slots=True)
 class Distilled:
-    """What was written; `size_mb` is both files'. Few trials teach no `responses`.
+    """What was written; `size_mb` is all files'. Few trials teach nothing: `learned` is empty.
 
     `left_out` names the store's tables that are not of the half.
     """
 
     card: HistoryCard
     output: Path
-    responses: Path | None
+    learned: tuple[Path, ...]
     size_mb: float
     left_out: tuple[str, ...]
 
@@ -72,7 +76,8 @@ class Distilled:
     def sentence(self) -> str:
         """The same in words."""
         out = f"; {len(self.left_out)} tables left out" if self.left_out else ""
-        learned = f", what they teach in {self.responses.name}" if self.responses else ""
+        names = " and ".join(path.name for path in self.learned)
+        learned = f", what they teach in {names}" if names else ""
         return (
             f"{self.card.n_evaluations:,} evaluations on {self.card.n_tasks} tasks in "
             f"{self.output}{learned} ({self.size_mb:.2f} MB){out}"
@@ -82,7 +87,8 @@ class Distilled:
 def distill_history(options: DistillOptions) -> Distilled:
     """Write the history of the store's tables, or of one half of them, to a file.
 
-    Beside it goes what is learned from it, under the same name with the ending `.safetensors`.
+    Beside it goes what is learned from it, under the same name: responses in `.safetensors`,
+    models of curves and gains in `.json`.
 
     Raises `AutometaError` for what the user can mend: no store, no table of the half.
     """
@@ -102,14 +108,16 @@ def distill_history(options: DistillOptions) -> Distilled:
     if options.base is not None:
         history, card = _added_to(options.base, history, card)
     write_history(history, options.output, card)
-    responses = None
+    written = [options.output]
     if is_telling(history):
-        responses = options.output.with_suffix(".safetensors")
+        responses, judges = (options.output.with_suffix(end) for end in _LEARNED)
         write_responses(learn_responses(history), responses)
-    written = [path for path in (options.output, responses) if path is not None]
+        gains = learn_gain_model(traces_of(history))
+        write_judges(Judges(learn_curve_model(history), gains), judges)
+        written += [responses, judges]
     size_mb = sum(path.stat().st_size for path in written) / 1e6
     left_out = tuple(name for name in names if name not in wanted)
-    return Distilled(card, options.output, responses, size_mb, left_out)
+    return Distilled(card, options.output, tuple(written[1:]), size_mb, left_out)
 
 
 def _added_to(path: Path, history: History, card: HistoryCard) -> tuple[History, HistoryCard]:

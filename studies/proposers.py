@@ -9,20 +9,24 @@ from autometa.priors.off import DefaultConfigs, StandardStart
 from autometa.priors.proposer.configs import StartConfigs
 from autometa.priors.proposer.start import SHIPPED_PRIOR, PriorStart
 from autometa.search._base import Pruner, SamplerMaker, Stopper
+from autometa.search.curves import LearnedFoldPruner
 from autometa.search.first_configs import PortfolioConfigs
 from autometa.search.past_sampling import PastSampling
 from autometa.search.pruning import FoldPruner
 from autometa.search.sampling import ParzenSampling
-from autometa.search.shipped import shipped_responses
+from autometa.search.shipped import shipped_judges, shipped_responses
+from autometa.search.stoppers import GainStopper
 from autometa.search.stopping import NeverStop
 from autometa.studies.options import TuneOptions
+
+_LEAST_TO_STOP = 100  # trials of a study that may be ended before its budget is
 
 
 @dataclass(frozen=True, slots=True)
 class Proposers:
     """One implementation for each seam.
 
-    A sampler that knows what learners are worth chooses that, too, for every other config.
+    A sampler that knows what learners are worth chooses these, too, for most configs.
     """
 
     name: str
@@ -42,15 +46,27 @@ def choose_proposers(options: TuneOptions) -> Proposers:
     if has_prior(options):
         start = PriorStart.of(options.prior_file)
         found = replace(found, name="prior", configs=StartConfigs(found.configs), start=start)
-    responses = shipped_responses() if options.use_past else None
-    if responses is not None and not options.is_instant:
-        configs, sampler = (
-            PortfolioConfigs(responses, found.configs),
-            PastSampling(responses, has_clock=not options.is_counted),
-        )
+    return _with_past(found, options) if options.use_past and not options.is_instant else found
+
+
+def _with_past(found: Proposers, options: TuneOptions) -> Proposers:
+    """The same with what was learned from other tables: first configs, sampling, both ends."""
+    responses, judges = shipped_responses(), shipped_judges()
+    if responses is not None:
         found = replace(
-            found, name="prior", configs=configs, sampler=sampler, chooses_learners=True
+            found,
+            name="prior",
+            configs=PortfolioConfigs(responses, found.configs),
+            sampler=PastSampling(responses, has_clock=not options.is_counted),
+            chooses_learners=True,
         )
+    if judges.curves is not None:
+        found = replace(found, pruner=LearnedFoldPruner(judges.curves))
+    if judges.gains is not None:
+        # an ensemble gains from more than the best trial: only what is within noise ends a study
+        in_noise = replace(judges.gains, threshold=0.0)
+        stopper = GainStopper(model=in_noise, min_trials=_LEAST_TO_STOP)
+        found = replace(found, stopper=stopper)
     return found
 
 

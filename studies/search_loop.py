@@ -33,12 +33,17 @@ GRACE_S = 2.0
 HANG_FACTOR, HANG_FLOOR_S = 20.0, 1800.0
 # a config is not started when it is expected to take more than this many times what it may
 _MOST_OVERDRAFT = 1.2
+# of a leader's seconds for one trial a learner far behind has at least this share: else a single
+# trial of one that is not worth it may take a fifth of the study
+_LEAST_STANDING = 0.25
 # in the last part of the budget no config is started whose seconds nothing tells
 _UNTIMED_SHARE = 0.15
 # how trials end whose seconds tell what a config takes, or at least takes
 _TIMED = (TrialState.COMPLETE, TrialState.TIMED_OUT)
 # so many configs of a learner in a row may be known already or take too long
 _MOST_REFUSALS = 4
+# then it is not asked again before so many more trials
+_REST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class SearchLoop:
     _running: dict[Future[TrialRecord], _Running] = field(default_factory=dict)
     _waiting: dict[int, TrialRecord] = field(default_factory=dict)
     _is_exhausted: bool = False
+    _resting: dict[str, int] = field(default_factory=dict[str, int])
 
     def run(self) -> None:
         """Search until a budget is used up, nothing is worth starting, or the user interrupts."""
@@ -155,9 +161,7 @@ class SearchLoop:
         refused: Counter[str] = Counter()
         fallback: Asked | None = None
         while (learner := self._choose_learner(refused)) is not None:
-            is_samplers = self.proposers.chooses_learners and not refused
-            by_sampler = is_samplers and self.asker.next_number % 2 == 0
-            asked = self.asker.ask(None if by_sampler else learner)
+            asked = self.asker.ask(learner if refused or not self._is_samplers_turn() else None)
             if not asked.is_repeated and self._is_affordable(asked):
                 if fallback is not None:
                     self.asker.discard(fallback.number)
@@ -169,6 +173,10 @@ class SearchLoop:
                 self.asker.discard(asked.number)
         return fallback
 
+    def _is_samplers_turn(self) -> bool:
+        """Whether the sampler chooses the learner, too; each third one is by what they earned."""
+        return self.proposers.chooses_learners and self.asker.next_number % 3 > 0
+
     def _choose_learner(self, refused: Mapping[str, int]) -> str | None:
         """By the shares earned, untold trials counted in; none that was refused too often."""
         typical = self._typical_cost()
@@ -176,7 +184,12 @@ class SearchLoop:
         busy.update(record.learner for record in self._waiting.values())
         extra = {learner: n * typical for learner, n in busy.items()}
         given_up = {learner for learner, n in refused.items() if n >= _MOST_REFUSALS}
-        return self.allocation.choose(self.records, extra, given_up)
+        n_told = len(self.records)
+        self._resting |= dict.fromkeys(given_up, n_told + _REST)
+        resting = {learner for learner, until in self._resting.items() if n_told < until}
+        return self.allocation.choose(self.records, extra, given_up | resting) or (
+            self.allocation.choose(self.records, extra, given_up)
+        )
 
     def _typical_cost(self) -> float:
         costs = sorted(self.allocation.cost(record) for record in self.records)
@@ -193,8 +206,13 @@ class SearchLoop:
         expected_s = self._expected_s(asked)
         if expected_s is None:
             return not self._is_late()
-        may_s = min(self._soft_end().left_s(), TRIAL_SHARE * budget_s)
+        share_s = TRIAL_SHARE * budget_s * self._standing(asked.learner)
+        may_s = min(self._soft_end().left_s(), share_s)
         return expected_s <= _MOST_OVERDRAFT * may_s
+
+    def _standing(self, learner: str) -> float:
+        """How much of what the leader's trials may take, this learner's may."""
+        return max(self.allocation.weights(self.records).get(learner, 1.0), _LEAST_STANDING)
 
     def _expected_s(self, asked: Asked) -> float | None:
         """Seconds the config will take, by earlier trials of its kind; None if there were none.

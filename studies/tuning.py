@@ -51,6 +51,8 @@ from autometa.studies.trial_mirror import TrialMirror
 _FINISH_SHARE, _FINISH_LEAST_S, _FINISH_MOST_S = 0.06, 0.8, 60.0
 # and at most for fitting the members on all rows; with less time the search needs it more
 _FINAL_FIT_SHARE, _FINAL_FIT_LEAST_S = 0.35, 30.0
+# what it takes beside a trial to ask for it and to hand it out: quick learners must not seem free
+_ASKING_S = 0.15
 
 
 def tune(data: object, options: TuneOptions, listen: Listener = ignore) -> TuneResult:
@@ -242,7 +244,7 @@ class _Run:
         def cost(record: TrialRecord) -> float:
             if self.options.is_counted:
                 return find_learner(record.learner).relative_cost(record.config)
-            return record.duration_s
+            return record.duration_s + _ASKING_S
 
         return Allocation(self.options.learner_names, baseline.loss, cost)
 

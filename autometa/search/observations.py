@@ -25,8 +25,12 @@ _LEAST_S = 0.01  # of a trial; what takes less is no cheaper to a study
 # threads of one study share its observer; one lock for all, since an observer may be pickled
 _READING = Lock()
 
-# a pruned trial was worse than most, and nobody knows by how much
-_PRUNED_QUANTILE = 0.75
+# where too few finished trials had its step, a pruned trial is as bad as this quantile of losses
+_PRUNED_QUANTILE, _LEAST_COMPARED = 0.75, 3
+
+
+PASSED_OVER = "autometa_passed_over"
+"""A failed trial with this user attribute never ran: its config was asked for and not wanted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +38,8 @@ class Observations:
     """Rows (n, P) with losses (n,), rows of failures (f, P) and of running trials (r, P).
 
     `numbers` (n,) are the trials', `log_seconds` (n,) what they took, NaN where a trial was cut
-    short. A trial that is not feasible counts as a failure.
+    short. A trial that is not feasible counts as a failure. Rows `passed_over` (u, P) were asked
+    for and given back: they tell nothing, and are not asked for again.
     """
 
     rows: Array
@@ -43,6 +48,7 @@ class Observations:
     failed: Array
     running: Array
     log_seconds: Array
+    passed_over: Array
 
     @property
     def n_known(self) -> int:
@@ -51,7 +57,8 @@ class Observations:
 
     def is_taken(self, rows: Array) -> NDArray[np.bool_]:
         """Which rows (N, P) were tried or are being tried."""
-        taken = {key for some in (self.rows, self.failed, self.running) for key in keys_of(some)}
+        every = (self.rows, self.failed, self.running, self.passed_over)
+        taken = {key for some in every for key in keys_of(some)}
         return np.array([key in taken for key in keys_of(rows)], dtype=bool)
 
 
@@ -69,18 +76,38 @@ class _Finished:
     losses: list[float] = field(default_factory=list[float])
     log_seconds: list[float] = field(default_factory=list[float])
     pruned: list[int] = field(default_factory=list[int])
+    pruned_shares: list[float] = field(default_factory=list[float])
     failed: list[int] = field(default_factory=list[int])
+    passed_over: list[int] = field(default_factory=list[int])
+    _by_step: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
 
     def take(self, trial: FrozenTrial, sign: float) -> None:
         """Take in one more; without settings it tells nothing."""
         if trial.state is TrialState.PRUNED and trial.params:
             self.pruned.append(trial.number)
+            self.pruned_shares.append(self._share_better(trial, sign))
         elif _has_loss(trial):
             self.known.append(trial.number)
+            for step, value in trial.intermediate_values.items():
+                self._by_step.setdefault(step, []).append(sign * value)
             self.losses.append(sign * float(trial.values[0]))
             self.log_seconds.append(_log_seconds(trial))
+        elif trial.params and PASSED_OVER in trial.user_attrs:
+            self.passed_over.append(trial.number)
         elif trial.params:
             self.failed.append(trial.number)
+
+    def _share_better(self, trial: FrozenTrial, sign: float) -> float:
+        """What share of the finished trials was better when this one was pruned."""
+        step = trial.last_step
+        others = [] if step is None else self._by_step.get(step, [])
+        if step is None or len(others) < _LEAST_COMPARED:
+            return _PRUNED_QUANTILE
+        value = sign * trial.intermediate_values[step]
+        if math.isnan(value):
+            return 1.0
+        n_better = sum(other < value for other in others)
+        return min((n_better + 0.5) / len(others), 1.0)
 
 
 @dataclass(slots=True)
@@ -123,9 +150,8 @@ class Observer:
         numbers, losses, failed = [*seen.known], [*seen.losses], [*seen.failed]
         log_seconds = [*seen.log_seconds]
         if losses:
-            middling = float(np.quantile(losses, _PRUNED_QUANTILE))
             numbers += seen.pruned
-            losses += [middling] * len(seen.pruned)
+            losses += np.quantile(losses, seen.pruned_shares).tolist()
             log_seconds += [math.nan] * len(seen.pruned)
         else:  # worse than nothing that is known: no more than that they were tried
             failed += seen.pruned
@@ -137,6 +163,7 @@ class Observer:
             self._stack([self._rows[number] for number in failed[-N_NEWEST:]]),
             self._stack(running),
             np.array([log_seconds[at] for at in kept]),
+            self._stack([self._rows[number] for number in seen.passed_over[-N_NEWEST:]]),
         )
 
     def _stack(self, rows: Sequence[Array]) -> Array:

@@ -10,7 +10,14 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autometa.search.coordinates import Coordinates
-from autometa.search.observations import N_BEST, N_NEWEST, Observations, Observer, keys_of
+from autometa.search.observations import (
+    N_BEST,
+    N_NEWEST,
+    PASSED_OVER,
+    Observations,
+    Observer,
+    keys_of,
+)
 from tests.search.past_tasks import BOWL, CONDITIONS
 
 Direction = Literal["minimize", "maximize"]
@@ -96,6 +103,17 @@ def test_pruned_trials_are_worse_than_most(direction: Direction) -> None:
     assert seen.rows[-1, 0] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(("value", "loss"), [(0.5, 0.4), (25.0, 2.0), (90.0, 4.0), (np.nan, 4.0)])
+def test_a_pruned_trial_is_as_good_as_it_stood(value: float, loss: float) -> None:
+    """Between the losses of those that were better and worse at its last step."""
+    finished = [_trial(at / 10.0, float(at)) for at in range(5)]
+    for at, one in enumerate(finished):
+        one.intermediate_values = {0: 100.0, 1: 10.0 * at}
+    pruned = _trial(0.9, state=TrialState.PRUNED)
+    pruned.intermediate_values = {0: 0.0, 1: value}
+    assert _observe([*finished, pruned]).losses[-1] == pytest.approx(loss, abs=0.5)
+
+
 def test_the_asking_trial_and_waiting_ones_are_not_there() -> None:
     """A trial does not observe itself, nor what is only enqueued."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -145,9 +163,20 @@ def test_what_was_tried_in_whatever_way_is_taken() -> None:
         np.array([[0.2, 0.5]]),
         np.array([[0.3, 0.5]]),
         np.zeros(1),
+        np.array([[0.6, 0.5]]),
     )
-    rows = np.array([[0.1 + 1e-12, np.nan], [0.2, 0.5], [0.3, 0.5], [0.1, 0.5], [0.4, np.nan]])
-    assert seen.is_taken(rows).tolist() == [True, True, True, False, False]
+    taken = [[0.1 + 1e-12, np.nan], [0.2, 0.5], [0.3, 0.5], [0.6, 0.5]]
+    rows = np.array([*taken, [0.1, 0.5], [0.4, np.nan]])
+    assert seen.is_taken(rows).tolist() == [True] * 4 + [False] * 2
+
+
+def test_what_was_given_back_is_no_failure() -> None:
+    """It tells nothing of its neighbours, and is not asked for again."""
+    given_back = _trial(0.3, None, TrialState.FAIL)
+    given_back.user_attrs[PASSED_OVER] = True
+    seen = _observe([_trial(0.1, 1.0), _trial(0.2, None, TrialState.FAIL), given_back])
+    assert [len(seen.failed), len(seen.passed_over)] == [1, 1]
+    assert seen.is_taken(seen.passed_over).all()
 
 
 def test_keys_tell_an_absent_setting_from_the_lowest() -> None:
