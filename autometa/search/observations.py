@@ -107,7 +107,8 @@ class _Finished:
         if math.isnan(value):
             return 1.0
         n_better = sum(other < value for other in others)
-        return min((n_better + 0.5) / len(others), 1.0)
+        between = max(n_better, 1) - 0.5  # the last that was better, and the next
+        return min(between / (len(others) - 1), 1.0)
 
 
 @dataclass(slots=True)
