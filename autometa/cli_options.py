@@ -119,12 +119,18 @@ study_options = together(
     click.option(
         "--prior/--no-prior",
         default=True,
-        help="May what was learned across tables propose where networks start? [yes]",
+        help="May what was learned across tables help? Without, nothing does. [yes]",
     ),
     click.option(
         "--past/--no-past",
-        default=False,
-        help="Begin the search with what did well on the tables that we tried? [no]",
+        default=True,
+        help="May it help the search, or only propose where networks start? [yes]",
+    ),
+    click.option(
+        "--from",
+        "warm_start",
+        metavar="STUDY|STORE|none",
+        help="Whose tables help, beside those that come with us. [like ones in the store]",
     ),
     click.option(
         "--prior-file", metavar="FILE", help="A prior of your own. [the one that comes with us]"

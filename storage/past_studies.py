@@ -5,7 +5,7 @@ Axes: P points of learning curves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -49,10 +49,12 @@ class PastStudy:
     points: CurvePoints
 
 
-def select_past_studies(connection: Connection, has_curves: bool) -> Iterator[PastStudy]:
-    """Every study that has trials, the oldest first."""
-    tables = study_rows.select_tables(connection)
-    studies = study_rows.select_studies(connection)
+def select_past_studies(
+    connection: Connection, has_curves: bool, of_tables: Collection[str] | None = None
+) -> Iterator[PastStudy]:
+    """Every study that has trials, the oldest first; only of some tables, if they are named."""
+    tables = study_rows.select_tables(connection, of_tables)
+    studies = study_rows.select_studies(connection, of_tables)
     for start in range(0, len(studies), _N_TOGETHER):
         together = studies[start : start + _N_TOGETHER]
         trials = trial_rows.select_trials_of(connection, [study.id for study in together])

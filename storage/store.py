@@ -240,13 +240,21 @@ class Store:
             study_rows.select_study(connection, study_id)
             return trial_rows.select_trials(connection, study_id, states, has_curves)
 
-    def past_studies(self, has_curves: bool = True) -> Iterator[PastStudy]:
+    def past_studies(
+        self, has_curves: bool = True, of_tables: Collection[str] | None = None
+    ) -> Iterator[PastStudy]:
         """Every study that has trials, the oldest first, within one reading of the store.
 
-        In bulk, for what learns from history; without curves it is several times as quick.
+        In bulk, for what learns from history; without curves it is several times as quick. With
+        `of_tables`, fingerprints, only the studies of these.
         """
         with reading(self._engine) as connection:
-            yield from select_past_studies(connection, has_curves)
+            yield from select_past_studies(connection, has_curves, of_tables)
+
+    def tables(self) -> list[TableRecord]:
+        """Every table that was ever tuned."""
+        with reading(self._engine) as connection:
+            return list(study_rows.select_tables(connection).values())
 
     def add_model(self, model: ModelRecord) -> None:
         """Remember a saved model."""

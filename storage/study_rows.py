@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -64,10 +64,14 @@ def select_table(connection: Connection, fingerprint: str) -> TableRecord | None
     return None if row is None else _table(row)
 
 
-def select_tables(connection: Connection) -> dict[str, TableRecord]:
-    """Every table by its fingerprint."""
-    rows = connection.execute(select(*TableRow.__table__.c))
-    return {row.fingerprint: _table(row) for row in rows}
+def select_tables(
+    connection: Connection, fingerprints: Collection[str] | None = None
+) -> dict[str, TableRecord]:
+    """Tables by their fingerprints; all of them, if none is named."""
+    query = select(*TableRow.__table__.c)
+    if fingerprints is not None:
+        query = query.where(TableRow.fingerprint.in_(fingerprints))
+    return {row.fingerprint: _table(row) for row in connection.execute(query)}
 
 
 def _table(row: Any) -> TableRecord:
@@ -124,9 +128,13 @@ def select_with_workspace(connection: Connection) -> list[StudyRecord]:
     return [_study(row) for row in rows]
 
 
-def select_studies(connection: Connection) -> list[StudyRecord]:
-    """Every study, the oldest first."""
+def select_studies(
+    connection: Connection, of_tables: Collection[str] | None = None
+) -> list[StudyRecord]:
+    """Every study, the oldest first; only of some tables, if they are named."""
     query = _studies().order_by(StudyRow.created_at, StudyRow.id)
+    if of_tables is not None:
+        query = query.where(StudyRow.table_fingerprint.in_(of_tables))
     return [_study(row) for row in connection.execute(query)]
 
 

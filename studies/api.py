@@ -64,6 +64,7 @@ class TuneWords(ReadingWords, total=False):
     weight: str | None
     prior: bool
     past: bool
+    warm_start: str | None
     prior_file: str | Path | None
     fresh: bool
     instant: bool
@@ -109,7 +110,8 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
     * `learners`, and columns by name: `categorical`, `text`, `date`, `number`, `drop`, `group`,
       `time_column`, `weight`
     * `prior=False` starts from nothing learned, `prior_file` is a prior of your own,
-      `past=True` begins the search with what did well on the tables that come with us,
+      `past=False` leaves the search without what did well on other tables, `warm_start` names
+      the study or the store that these are of (or "none": only those that come with us),
       `instant=True` (or `time=0`) takes the prior's network without a search
     * `fresh=True` does not resume
     * how to read a file: `delimiter`, `encoding`, `quote`, `decimal`, `header`, `format`
@@ -148,7 +150,8 @@ def options_from(words: TuneWords) -> TuneOptions:
         store=words.get("store"),
         output=None if output is None else Path(output),
         use_prior=words.get("prior", True),
-        use_past=words.get("past", False),
+        use_past=words.get("past", True),
+        warm_start=words.get("warm_start"),
         prior_file=None if prior_file is None else Path(prior_file).absolute(),
         is_fresh=words.get("fresh", False),
     )

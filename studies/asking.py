@@ -7,6 +7,7 @@ written once, to our store and to Optuna's own tables beside it (`trial_mirror`)
 from __future__ import annotations
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -61,13 +62,23 @@ class Asker:
             lost = optuna.trial.create_trial(state=OptunaState.FAIL)
             self._study.add_trial(lost if record is None else self.frozen(record))
         self._tried = {_key(record.learner, record.config) for record in history}
+        self._reserve: dict[str, deque[ProposedConfig]] = defaultdict(deque)
         for proposed in first:
-            if _key(proposed.learner, proposed.config) not in self._tried:
-                self._study.enqueue_trial(
-                    to_params(proposed.learner, proposed.config),
-                    user_attrs={"origin": proposed.origin}
-                    | ({ATTRIBUTE: dict(proposed.why)} if proposed.why else {}),
-                )
+            if proposed.is_reserve:
+                self._reserve[proposed.learner].append(proposed)
+            else:
+                self._enqueue(proposed)
+
+    def _enqueue(self, proposed: ProposedConfig) -> bool:
+        """Whether the config was new and is the next to be tried."""
+        is_new = _key(proposed.learner, proposed.config) not in self._tried
+        if is_new:
+            self._study.enqueue_trial(
+                to_params(proposed.learner, proposed.config),
+                user_attrs={"origin": proposed.origin}
+                | ({ATTRIBUTE: dict(proposed.why)} if proposed.why else {}),
+            )
+        return is_new
 
     @property
     def next_number(self) -> int:
@@ -85,9 +96,10 @@ class Asker:
     def ask(self, learner: str | None = None) -> Asked:
         """The next config: one proposed first if any is left, else the sampler's for `learner`.
 
-        Without `learner` the sampler chooses that as well.
+        Before the sampler's come those that are in reserve for the learner. Without `learner` the
+        sampler chooses that as well.
         """
-        if learner is not None and not self.has_proposed:
+        if learner is not None and not self.has_proposed and not self._take_from_reserve(learner):
             self._study.enqueue_trial({LEARNER: learner})
         trial = self._study.ask()
         chosen, config = suggest(trial, self._spaces)
@@ -106,6 +118,13 @@ class Asker:
         )
         self._tried.add(_key(chosen, config))
         return asked
+
+    def _take_from_reserve(self, learner: str) -> bool:
+        reserve = self._reserve[learner]
+        while reserve:
+            if self._enqueue(reserve.popleft()):
+                return True
+        return False
 
     def why(self, number: int) -> Explanation | None:
         """Why the trial has its config; None if nothing was learned that would say."""

@@ -27,8 +27,10 @@ class TuneOptions:
     process. `memory_mb` bounds workers and driver together, but can hold back workers only: a
     driver that takes more than its part of it leaves them less.
 
-    `use_past` begins the search with what did well on the tables that come with us; it is off
-    while what it is worth in a minute is not measured.
+    `use_prior` allows whatever was learned across tables. `use_past` is its part in the search:
+    first configs, sampling, pruning and stopping, by how other tables responded: those that come
+    with us and, of the store, those most like this one. `warm_start` names a study, or another
+    store, to take the place of the latter; "none" leaves them out.
 
     `is_instant` is no search at all, but the network that a prior proposes: `instant` makes such
     options of others.
@@ -49,7 +51,8 @@ class TuneOptions:
     store: str | Path | None = None
     output: Path | None = None
     use_prior: bool = True
-    use_past: bool = False
+    use_past: bool = True
+    warm_start: str | None = None
     prior_file: Path | None = None
     is_fresh: bool = False
     is_instant: bool = False
@@ -67,10 +70,6 @@ class TuneOptions:
         _check(
             self.use_prior or self.prior_file is None,
             "--prior-file is a prior to use and --no-prior forbids it: give one or the other",
-        )
-        _check(
-            self.use_prior or not self.use_past,
-            "--past is something learned and --no-prior forbids it: give one or the other",
         )
         is_file = self.prior_file is None or self.prior_file.is_file()
         _check(is_file, f"--prior-file {self.prior_file} is no file: see autometa prior train")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from autometa.learners import find_learner
 from autometa.priors._base import ConfigsProposer, StartProposer
 from autometa.priors.off import DefaultConfigs, StandardStart
 from autometa.priors.proposer.configs import StartConfigs
@@ -11,22 +13,30 @@ from autometa.priors.proposer.start import SHIPPED_PRIOR, PriorStart
 from autometa.search._base import Pruner, SamplerMaker, Stopper
 from autometa.search.curves import LearnedFoldPruner
 from autometa.search.first_configs import PortfolioConfigs
+from autometa.search.past_costs import PastCosts
 from autometa.search.past_sampling import PastSampling
 from autometa.search.pruning import FoldPruner
 from autometa.search.sampling import ParzenSampling
 from autometa.search.shipped import shipped_judges, shipped_responses
 from autometa.search.stoppers import GainStopper
 from autometa.search.stopping import NeverStop
+from autometa.spaces import Config
 from autometa.studies.options import TuneOptions
+from autometa.studies.own_past import OwnPast
 
 _LEAST_TO_STOP = 100  # trials of a study that may be ended before its budget is
+
+
+def _by_formula(learner: str, config: Config) -> float:
+    return find_learner(learner).relative_cost(config)
 
 
 @dataclass(frozen=True, slots=True)
 class Proposers:
     """One implementation for each seam.
 
-    A sampler that knows what learners are worth chooses these, too, for most configs.
+    `relative_cost` compares the seconds that configs of one learner take. A sampler that knows
+    what learners are worth chooses these, too, for every other config.
     """
 
     name: str
@@ -35,29 +45,40 @@ class Proposers:
     pruner: Pruner
     stopper: Stopper
     sampler: SamplerMaker = field(default_factory=ParzenSampling)
+    relative_cost: Callable[[str, Config], float] = _by_formula
     chooses_learners: bool = False
 
 
-def choose_proposers(options: TuneOptions) -> Proposers:
-    """The proposers of a study: a prior's where the user allows it and there is one."""
-    if not options.use_prior:
-        return prior_off()
+def choose_proposers(options: TuneOptions, own: OwnPast | None = None) -> Proposers:
+    """The proposers of a study: a prior's where the user allows it and there is one.
+
+    `own` is the user's own past, which is listened to beside the one that comes with us.
+    """
     found = prior_off()
+    if not options.use_prior:
+        return found
     if has_prior(options):
         start = PriorStart.of(options.prior_file)
         found = replace(found, name="prior", configs=StartConfigs(found.configs), start=start)
-    return _with_past(found, options) if options.use_past and not options.is_instant else found
+    return _with_past(found, options, own or OwnPast()) if listens_to_past(options) else found
 
 
-def _with_past(found: Proposers, options: TuneOptions) -> Proposers:
+def listens_to_past(options: TuneOptions) -> bool:
+    """Whether how other tables responded has a say in the search."""
+    return options.use_prior and options.use_past and not options.is_instant
+
+
+def _with_past(found: Proposers, options: TuneOptions, own: OwnPast) -> Proposers:
     """The same with what was learned from other tables: first configs, sampling, both ends."""
     responses, judges = shipped_responses(), shipped_judges()
     if responses is not None:
+        responses = own.extend(responses)
         found = replace(
             found,
             name="prior",
             configs=PortfolioConfigs(responses, found.configs),
             sampler=PastSampling(responses, has_clock=not options.is_counted),
+            relative_cost=PastCosts(responses),
             chooses_learners=True,
         )
     if judges.curves is not None:

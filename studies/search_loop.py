@@ -16,7 +16,6 @@ from pathlib import Path
 
 from autometa.records import TrialRecord, TrialState, kind_of
 from autometa.search.allocation import Allocation
-from autometa.spaces import Config
 from autometa.studies.asking import Asked, Asker
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit, evaluate, with_outcome
@@ -33,9 +32,6 @@ GRACE_S = 2.0
 HANG_FACTOR, HANG_FLOOR_S = 20.0, 1800.0
 # a config is not started when it is expected to take more than this many times what it may
 _MOST_OVERDRAFT = 1.2
-# of a leader's seconds for one trial a learner far behind has at least this share: else a single
-# trial of one that is not worth it may take a fifth of the study
-_LEAST_STANDING = 0.25
 # in the last part of the budget no config is started whose seconds nothing tells
 _UNTIMED_SHARE = 0.15
 # how trials end whose seconds tell what a config takes, or at least takes
@@ -72,9 +68,8 @@ class _Running:
 class SearchLoop:
     """One search. `on_record` hears of every finished trial, `on_tick` of every turn of the loop.
 
-    `relative_cost` compares the configs of one learner, see `Learner.relative_cost`. `reserve_s`
-    are the seconds before the end of `limits` that what comes after these trials will need, too.
-    `records` are all trials told so far, those of an earlier run of the study included.
+    `reserve_s` are the seconds before the end of `limits` that what comes after these trials will
+    need, too. `records` are all trials told so far, those of an earlier run of the study included.
     """
 
     asker: Asker
@@ -86,7 +81,6 @@ class SearchLoop:
     on_record: Callable[[TrialRecord], None]
     on_tick: Callable[[tuple[str, ...]], None]
     is_interrupted: Callable[[], bool]
-    relative_cost: Callable[[str, Config], float]
     allocation: Allocation
     reserve_s: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0
     stop_reason: str | None = None
@@ -174,8 +168,8 @@ class SearchLoop:
         return fallback
 
     def _is_samplers_turn(self) -> bool:
-        """Whether the sampler chooses the learner, too; each third one is by what they earned."""
-        return self.proposers.chooses_learners and self.asker.next_number % 3 > 0
+        """Whether the sampler chooses the learner, too; every other one is by what they earned."""
+        return self.proposers.chooses_learners and self.asker.next_number % 2 > 0
 
     def _choose_learner(self, refused: Mapping[str, int]) -> str | None:
         """By the shares earned, untold trials counted in; none that was refused too often."""
@@ -206,13 +200,8 @@ class SearchLoop:
         expected_s = self._expected_s(asked)
         if expected_s is None:
             return not self._is_late()
-        share_s = TRIAL_SHARE * budget_s * self._standing(asked.learner)
-        may_s = min(self._soft_end().left_s(), share_s)
+        may_s = min(self._soft_end().left_s(), TRIAL_SHARE * budget_s)
         return expected_s <= _MOST_OVERDRAFT * may_s
-
-    def _standing(self, learner: str) -> float:
-        """How much of what the leader's trials may take, this learner's may."""
-        return max(self.allocation.weights(self.records).get(learner, 1.0), _LEAST_STANDING)
 
     def _expected_s(self, asked: Asked) -> float | None:
         """Seconds the config will take, by earlier trials of its kind; None if there were none.
@@ -221,13 +210,13 @@ class SearchLoop:
         """
         kind = kind_of(asked.learner, asked.config)
         rates = sorted(
-            record.duration_s / self.relative_cost(record.learner, record.config)
+            record.duration_s / self.proposers.relative_cost(record.learner, record.config)
             for record in self.records
             if record.state in _TIMED and record.kind == kind
         )
         if not rates:
             return None
-        return rates[len(rates) // 2] * self.relative_cost(asked.learner, asked.config)
+        return rates[len(rates) // 2] * self.proposers.relative_cost(asked.learner, asked.config)
 
     def _unit(self, asked: Asked) -> WorkUnit:
         limits = self.limits

@@ -157,4 +157,5 @@ def _key(
     }
     if has_prior(options):
         parts["prior"] = digest_of(options.prior_file)
+        parts["past"] = options.use_past
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -35,8 +35,9 @@ from autometa.studies.opening import (
     workspaces_folder,
 )
 from autometa.studies.options import TuneOptions
+from autometa.studies.own_past import OwnPast, choose_own_past, said_of
 from autometa.studies.progress import Listener, Note, ignore
-from autometa.studies.proposers import Proposers, choose_proposers
+from autometa.studies.proposers import Proposers, choose_proposers, listens_to_past
 from autometa.studies.reasons import record_explanation
 from autometa.studies.results import TuneResult
 from autometa.studies.search_loop import LAG, Limits, SearchLoop
@@ -195,8 +196,9 @@ class _Run:
         self.listen(Note(text))
 
     def _search(self, study: OpenStudy, baseline: Baseline, show: _Show) -> None:
-        proposers = choose_proposers(self.options)
-        asker = self._make_asker(study, proposers)
+        own = self._own_past(study)
+        proposers = choose_proposers(self.options, own)
+        asker = self._make_asker(study, proposers, own)
         mirror = TrialMirror.open(self.store.url, f"autometa-{study.record.id}")
         for record in study.past:  # a run killed between its two writes left one out
             mirror.write(asker.frozen(record), record.number)
@@ -218,7 +220,6 @@ class _Run:
             is_interrupted=self.wish,
             allocation=self._allocation(baseline),
             reserve_s=self._reserve(baseline),
-            relative_cost=lambda learner, config: find_learner(learner).relative_cost(config),
         )
         try:
             loop.run()
@@ -229,14 +230,32 @@ class _Run:
         elif loop.is_exhausted and not self._is_nearly_over():
             self._say("stopped early: every config worth trying has been tried")
 
-    def _make_asker(self, study: OpenStudy, proposers: Proposers) -> Asker:
+    def _own_past(self, study: OpenStudy) -> OwnPast:
+        """What the store knows of other studies of this table and of tables like it."""
+        if not listens_to_past(self.options):
+            return OwnPast()
+        itself = frozenset((study.record.id,))
+        return choose_own_past(self.options, self.store, self.setting.description, itself)
+
+    def _make_asker(self, study: OpenStudy, proposers: Proposers, own: OwnPast) -> Asker:
         setting = self.setting
         target = setting.table.schema.target
         request = ConfigsRequest(setting.description, target, setting.spaces)
         first = proposers.configs.propose_configs(request)
         record_proposals(self.store, study.record.id, first)
-        sampler = proposers.sampler.make(self.options.seed, setting.spaces, setting.description)
+        if not study.past and (said := said_of(first, own)) is not None:
+            self._say(said)
+        sampler = proposers.sampler.make(
+            self.options.seed, setting.spaces, setting.description, self._share_left
+        )
         return Asker(setting.spaces, sampler, first, self.records)
+
+    def _share_left(self) -> float:
+        """Of the budget: of its seconds, or of its trials if only these are counted."""
+        budget_s, n_trials = self.options.budget_s, self.options.n_trials
+        if budget_s is not None:
+            return self.end.left_s() / budget_s
+        return 1.0 - len(self.records) / (n_trials or 1)
 
     def _allocation(self, baseline: Baseline) -> Allocation:
         """Shares of the measured seconds; of expected ones where trials alone are the budget."""

@@ -75,13 +75,15 @@ class ConfigsRequest:
 class ProposedConfig:
     """A config to try before the search, where it came from and, if it is known, why.
 
-    `why` is an explanation as `search.explanations` keeps it.
+    `why` is an explanation as `search.explanations` keeps it. One in reserve is tried when it is
+    its learner's turn.
     """
 
     learner: str
     config: Config
     origin: str
     why: Mapping[str, object] = field(default_factory=dict[str, object])
+    is_reserve: bool = False
 
 
 class ConfigsProposer(Protocol):

@@ -8,7 +8,7 @@ learning curve, so that no talk crosses processes. After each trial the driver a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from autometa.records import CurvePoint, TrialRecord
@@ -22,9 +22,16 @@ class SamplerMaker(Protocol):
     """Makes the sampler of a study of a table."""
 
     def make(
-        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+        self,
+        seed: int,
+        spaces: Mapping[str, Space],
+        description: Mapping[str, float],
+        share_left: Callable[[], float],
     ) -> BaseSampler:
-        """For these learners' spaces and the table's description; the seed decides the rest."""
+        """For these learners' spaces and the table's description; the seed decides the rest.
+
+        `share_left` says how much of the study's budget is left, from 1 to 0.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ Axes: T tasks, N candidates, n trials, P settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,7 @@ _INTERVAL = 1.645  # deviations that hold nine tenths of a normal distribution
 _LEAST_IMPROVEMENT = 1e-300  # has a logarithm
 _LEAST_TIMED = 3  # trials whose seconds correct the past's
 _TIME_NOISE = 0.1  # variance of the logarithm of seconds: a machine does other things, too
+_OVERHEAD_S = 0.2  # of a trial: without it, what takes a hundredth of a second is tried for ever
 _N_STARTUP = 5  # trials by chance where there is no past to begin with
 _GOOD = -1.0  # the score of the best sixth of configs
 
@@ -51,13 +52,16 @@ class AdvisorOptions:
     The first `n_portfolio` trials come from the portfolio. The improvement is multiplied by the
     past's own chance of a good score, to the power `decay` / n (Hvarfner et al., 2022). With
     `per_second` improvements are divided by expected seconds, of the past's configs and, with
-    `has_clock`, of the study's own trials.
+    `has_clock`, of the study's own trials; to the power of the budget's `share_left` where that is
+    told, since seconds are worth less the fewer of them are left to spend (cost cooling: Lee,
+    Perrone, Archambeau and Seeger, 2020).
     """
 
     n_portfolio: int = 2
     decay: float = 0.0
     per_second: bool = False
     has_clock: bool = True
+    share_left: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,13 +212,15 @@ class Advisor:
             chance = Predictions(view.mean, deviation).log_chance_below(_GOOD)
             worth = worth + self.options.decay * mind.weight / len(mind.trials.losses) * chance
         if self.options.per_second:
-            worth = worth - self._log_costs(view, own_points, mind.trials, seen)
+            share_left = self.options.share_left
+            power = 1.0 if share_left is None else min(max(share_left(), 0.0), 1.0)
+            worth = worth - power * self._log_costs(view, own_points, mind.trials, seen)
         return worth, beliefs
 
     def _log_costs(
         self, view: View, own_points: Array, trials: Trials, seen: Observations
     ) -> Array:
-        """Expected logarithms of seconds (N,), up to what all have in common."""
+        """Expected logarithms of seconds (N,); of a usual trial's, until own ones are timed."""
         past = self._responses.log_costs
         found = np.zeros(len(own_points)) if past is None else view.weights @ past
         known = np.flatnonzero(np.isfinite(seen.log_seconds)) if self.options.has_clock else ()
@@ -225,8 +231,9 @@ class Advisor:
         own = trials.own[known]
         smooth = self._kernel.between(own, own) + _TIME_NOISE * np.eye(len(known))
         fit = np.linalg.solve(smooth, missed - missed.mean())
-        corrected: Array = found + self._kernel.between(own_points, own) @ fit
-        return corrected
+        found = found + missed.mean() + self._kernel.between(own_points, own) @ fit
+        with_overhead: Array = np.logaddexp(found, np.log(_OVERHEAD_S))
+        return with_overhead
 
     def _view_of(self, found: Candidates) -> View:
         """The pool's part of it is kept from study's begin to end."""

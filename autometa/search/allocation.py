@@ -18,6 +18,9 @@ from autometa.records import TrialRecord, TrialState
 NEARNESS = 0.05
 # no learner is given up: with more trials it may yet catch up
 LEAST_WEIGHT = 0.03
+# A trial counts at least this part of a mean one: the hundredth of a quick learner gains less
+# than the tenth of a slow one, however little it takes
+LEAST_COST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class Allocation:
         `extra` is what each spends beyond the finished trials.
         """
         weights = self.weights(trials)
+        costs = [self.cost(trial) for trial in trials]
+        least = LEAST_COST * sum(costs) / max(len(costs), 1)
         spent = dict.fromkeys(self.learners, 0.0)
-        for trial in trials:
+        for trial, cost in zip(trials, costs, strict=True):
             if trial.learner in spent:
-                spent[trial.learner] += self.cost(trial)
+                spent[trial.learner] += max(cost, least)
         for learner, cost in (extra or {}).items():
             spent[learner] += cost
         candidates = [learner for learner in self.learners if learner not in without]

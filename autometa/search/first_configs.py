@@ -30,9 +30,10 @@ _COST_POWER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PortfolioConfigs:
-    """Proposes `n` configs of the portfolio, then what `others` do for learners unknown to it.
+    """Proposes `n` configs of the portfolio; what `others` do is held in reserve.
 
-    The rest is the sampler's, which knows the same past and what these configs came to.
+    So each learner begins, when its turn comes, with what is known to be good on many tables: the
+    best single model needs none of it, but an ensemble wants good models of all kinds.
     """
 
     responses: Responses
@@ -46,9 +47,9 @@ class PortfolioConfigs:
         for one in self._greedy(weights, request):
             if all(not _is_same(one, other) for other in ours):
                 ours.append(one)
-        known = {str(config.get(LEARNER)) for config in self.responses.pool}
         theirs = self.others.propose_configs(request)
-        return [*ours, *(one for one in theirs if one.learner not in known)]
+        rest = [one for one in theirs if all(not _is_same(one, other) for other in ours)]
+        return [*ours, *(replace(one, is_reserve=bool(ours)) for one in rest)]
 
     def _greedy(self, weights: Array, request: ConfigsRequest) -> list[ProposedConfig]:
         responses = self.responses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from optuna.samplers import BaseSampler
@@ -25,11 +25,15 @@ class PastSampling:
     has_clock: bool = True
 
     def make(
-        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+        self,
+        seed: int,
+        spaces: Mapping[str, Space],
+        description: Mapping[str, float],
+        share_left: Callable[[], float],
     ) -> BaseSampler:
         """For the joint space of these learners."""
         space = distributions(spaces)
-        options = AdvisorOptions(per_second=True, has_clock=self.has_clock)
+        options = AdvisorOptions(per_second=True, has_clock=self.has_clock, share_left=share_left)
         return PriorSampler(
             self.responses, space=space, task=description, seed=seed, options=options
         )

@@ -6,7 +6,7 @@ Watanabe, "Tree-Structured Parzen Estimator" (2023); Bergstra et al. (2011).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,14 @@ class ParzenSampling:
     """Makes the standard sampler, whatever the table: nothing is known of others."""
 
     def make(
-        self, seed: int, spaces: Mapping[str, Space], description: Mapping[str, float]
+        self,
+        seed: int,
+        spaces: Mapping[str, Space],
+        description: Mapping[str, float],
+        share_left: Callable[[], float],
     ) -> BaseSampler:
         """The sampler of this seed."""
-        del spaces, description
+        del spaces, description, share_left
         return make_sampler(seed)
 
 

@@ -64,12 +64,13 @@ def test_of_two_good_configs_the_quick_one_comes_first() -> None:
     assert _propose(_responses(slow_s=1000.0))[0].learner == "quick"
 
 
-def test_learners_that_the_past_does_not_know_follow() -> None:
-    """After the portfolio, which repeats nothing, comes what others propose for these alone."""
+def test_what_others_propose_is_held_in_reserve() -> None:
+    """After the portfolio, which repeats nothing, come the defaults of all learners."""
     new = Space((Parameter("width", Float(0.0, 1.0), 0.25),))
     request = ConfigsRequest({"log_rows": 1.0}, TARGET, {**SPACES, "new": new})
     proposed = PortfolioConfigs(_responses(), DefaultConfigs(), 3).propose_configs(request)
-    assert [one.origin for one in proposed] == ["portfolio"] * 3 + ["default"]
+    assert [one.origin for one in proposed] == ["portfolio"] * 3 + ["default"] * 3
+    assert [one.is_reserve for one in proposed] == [False] * 3 + [True] * 3
     assert (proposed[-1].learner, proposed[-1].config) == ("new", {"width": 0.25})
     keys = [(one.learner, tuple(one.config.items())) for one in proposed]
     assert len(set(keys)) == len(keys)
@@ -84,5 +85,5 @@ def test_learners_that_the_study_does_not_search_are_left_out() -> None:
 
 def test_the_sampler_of_a_study_knows_the_past() -> None:
     """It is made for the study's learners, with their settings matched to the past's."""
-    sampler = PastSampling(_responses()).make(0, SPACES, {"log_rows": 1.0})
+    sampler = PastSampling(_responses()).make(0, SPACES, {"log_rows": 1.0}, lambda: 1.0)
     assert isinstance(sampler, PriorSampler)

@@ -72,3 +72,18 @@ def test_without_curves_there_are_none(store: Store, study_id: str) -> None:
 def test_an_empty_store_has_no_past(store: Store) -> None:
     """A table alone is no study."""
     assert list(store.past_studies()) == []
+
+
+def test_only_studies_of_the_tables_that_are_named(
+    store: Store, new_study: NewStudy, table: TableRecord
+) -> None:
+    """All tables are listed; of those that are not named nothing is read."""
+    other = replace(table, fingerprint="a" * 64, name="other")
+    store.add_table(other)
+    for number, mark in enumerate((table.fingerprint, other.fingerprint, other.fingerprint)):
+        study = store.start_study(replace(new_study, table=mark, seed=number))
+        store.add_trial(study.id, trial(0))
+    assert {one.name for one in store.tables()} == {table.name, "other"}
+    found = list(store.past_studies(of_tables=(other.fingerprint,)))
+    assert [past.study.seed for past in found] == [1, 2]
+    assert list(store.past_studies(of_tables=())) == []

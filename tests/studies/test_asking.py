@@ -1,5 +1,7 @@
 """The study in memory: what is tried first, what is told, and how an earlier run goes on."""
 
+from dataclasses import replace
+
 import optuna
 import pytest
 
@@ -108,3 +110,12 @@ def test_what_is_discarded_is_asked_no_more_and_counts_for_nothing() -> None:
     asked = asker.ask()
     asker.discard(asked.number)
     assert asker.ask().number == asked.number + 1
+
+
+def test_what_is_in_reserve_waits_for_its_learner() -> None:
+    """It comes before the sampler's when the learner is asked for, once each, and never else."""
+    boosted, linear = (replace(one, is_reserve=True, origin="published") for one in FIRST)
+    asker = Asker(SPACES, make_sampler(0), [boosted, linear, linear])
+    asked = [asker.ask(learner) for learner in (None, linear.learner, linear.learner)]
+    assert [one.origin for one in asked] == ["search", "published", "search"]
+    assert (asked[1].learner, asked[1].config) == (linear.learner, linear.config)

@@ -84,7 +84,14 @@ def _good(unit: WorkUnit) -> TrialRecord:
 
 def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -> SearchLoop:
     first = [ProposedConfig("hill", {"x": 0.0}, "default")]
-    proposers = Proposers("off", DefaultConfigs(), StandardStart(), FoldPruner(), NeverStop())
+    proposers = Proposers(
+        "off",
+        DefaultConfigs(),
+        StandardStart(),
+        FoldPruner(),
+        NeverStop(),
+        relative_cost=lambda learner, config: 1.0,
+    )
     return SearchLoop(
         asker=Asker(SPACES, make_sampler(0), first, records),
         executor=executor,
@@ -95,7 +102,6 @@ def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -
         on_record=lambda record: None,
         on_tick=lambda running: executor.finish_all(),
         is_interrupted=lambda: False,
-        relative_cost=lambda learner, config: 1.0,
         allocation=Allocation(list(SPACES), 1.0, lambda record: 1.0),
     )
 

@@ -90,6 +90,15 @@ class Attention:
         found: Array = _falling(self._distances(self._standard(values)), self.length)[0]
         return found
 
+    def distances(
+        self, description: Mapping[str, float], others: Sequence[Mapping[str, float]]
+    ) -> Array:
+        """How far others are from it (n,), in deviations of a trait; 0 for one just like it."""
+        rows = [[one.get(name, np.nan) for name in self.names] for one in (description, *others)]
+        standard = self._standard(np.array(rows, dtype=np.float64))
+        found: Array = np.sqrt(((standard[1:] - standard[:1]) ** 2).mean(1))
+        return found
+
     def _standard(self, values: Array) -> Array:
         logs = np.where(self.is_log, np.log1p(np.maximum(values, 0.0)), values)
         standard = np.clip(

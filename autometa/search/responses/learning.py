@@ -101,7 +101,7 @@ def learn_responses(history: History, options: LearningOptions | None = None) ->
         anchors=anchors,
         means=means,
         spread=spread,
-        regrets=np.stack([_regrets(task) for task in past]),
+        regrets=np.stack([regrets_of(gaussian_quantiles(one.losses), one.losses) for one in past]),
         pool=pool,
         tasks=tuple(TaskFacts(one.name, one.family, dict(one.description)) for one in past),
         log_costs=_log_costs(tasks, interpolation),
@@ -180,7 +180,7 @@ def _maximise(
         spread, misfit, n_scores = np.zeros_like(prior), 0.0, 0
         for at, task in enumerate(tasks):
             around = noise + left[at]
-            means[at], one = _posterior(weights[at], around, task.scores, mean, covariance)
+            means[at], one = posterior(weights[at], around, task.scores, mean, covariance)
             spread += one
             error = task.scores - weights[at] @ means[at]
             explained = ((weights[at] @ one) * weights[at]).sum()
@@ -195,7 +195,7 @@ def _maximise(
     return means, spread / n_tasks, noise
 
 
-def _posterior(
+def posterior(
     weights: Array, around: Array, scores: Array, mean: Array, covariance: Array
 ) -> tuple[Array, Array]:
     """A task's response (M,) and its covariance (M, M), by the smaller of two systems."""
@@ -215,10 +215,12 @@ def _posterior(
     return mean + remaining @ (told @ error), remaining
 
 
-def _regrets(task: PastTask) -> Array:
-    """Shares (K,) of the range of losses at the scores of `KNOTS`; a failure costs all of it."""
-    scores = gaussian_quantiles(task.losses)
-    known = np.where(np.isfinite(task.losses), task.losses, np.nan) / 2.0  # a half has a range
+def regrets_of(scores: Array, losses: Array) -> Array:
+    """Shares (K,) of the range of losses (n,) at the scores of `KNOTS`, by their scores (n,).
+
+    A failure costs all of the range.
+    """
+    known = np.where(np.isfinite(losses), losses, np.nan) / 2.0  # a half has a range
     low, high = np.nanmin(known), np.nanmax(known)
     shares = np.where(np.isnan(known), 1.0, (known - low) / max(high - low, 1e-12))
     order = np.argsort(scores, kind="stable")

@@ -1,0 +1,122 @@
+"""What a new study takes from the user's own ones: those of the tables most like its own.
+
+It is learned at once, from the store as it is: nothing needs to be prepared after a study.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from autometa.priors._base import ProposedConfig
+from autometa.search.explanations import Explanation
+from autometa.search.histories._base import History
+from autometa.search.responses._base import Responses
+from autometa.search.responses.attention import Attention
+from autometa.search.responses.extending import extend
+from autometa.search.shipped import shipped_responses
+from autometa.storage import Store
+from autometa.studies.histories import history_of
+from autometa.studies.options import TuneOptions
+
+NONE = "none"
+"""In place of a study or a store: only what comes with us."""
+
+MOST_TABLES = 24
+"""Tables of the store that a study learns from: the most similar ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPast:
+    """Past tasks of the user's store, and how similar their tables are, by the task's name."""
+
+    history: History = field(default_factory=History)
+    similarities: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def extend(self, responses: Responses) -> Responses:
+        """The responses with those of these tasks."""
+        return extend(responses, self.history) if self.history.tasks else responses
+
+
+def find_own_past(
+    store: Store,
+    description: Mapping[str, float],
+    responses: Responses,
+    *,
+    study: str | None = None,
+    without_studies: frozenset[str] = frozenset(),
+) -> OwnPast:
+    """The past of tables like the described one, or one `study`'s; empty if there is none.
+
+    Similarity is 1 for a table just like it, and falls to 1 / e where all traits differ by their
+    deviation over the tables of `responses`.
+    """
+    tables = store.tables()
+    if study is not None:
+        tables = [table for table in tables if table.fingerprint == store.find_study(study).table]
+    if not tables:
+        return OwnPast()
+    distances = Attention.learn(responses).distances(
+        description, [table.description for table in tables]
+    )
+    nearest = np.argsort(distances, kind="stable")[:MOST_TABLES]
+    near = {tables[at].fingerprint: float(np.exp(-distances[at])) for at in nearest}
+    found = [
+        past
+        for past in store.past_studies(has_curves=False, of_tables=tuple(near))
+        if past.study.id not in without_studies and study in (None, past.study.id)
+    ]
+    history = history_of(found, f"the store {store.shown_url}")
+    by_name = {past.table.name: near[past.table.fingerprint] for past in found}
+    return OwnPast(history, {task.name: by_name[task.family] for task in history.tasks})
+
+
+def choose_own_past(
+    options: TuneOptions,
+    store: Store,
+    description: Mapping[str, float],
+    without_studies: frozenset[str],
+) -> OwnPast:
+    """The past that the options name: of the study's own store, another one, one study, or none.
+
+    Where trials alone are the budget runs of one seed are equal, which a store that grows would
+    not let them be: then there is none that is not asked for.
+
+    Raises `StoreError` if what they name is not there.
+    """
+    responses, wanted = shipped_responses(), options.warm_start
+    if responses is None or wanted == NONE or (wanted is None and options.is_counted):
+        return OwnPast()
+    if wanted is None:
+        return find_own_past(store, description, responses, without_studies=without_studies)
+    if "://" in wanted or Path(wanted).exists():
+        with Store.open(wanted, is_made=False) as other:
+            return find_own_past(other, description, responses, without_studies=without_studies)
+    named = store.find_study(wanted).id
+    return find_own_past(store, description, responses, study=named)
+
+
+def said_of(first: Sequence[ProposedConfig], own: OwnPast) -> str | None:
+    """In words, whose configs the first ones are, each being of the table that spoke most for it.
+
+    None if none of them is of the past.
+    """
+    names = [
+        max(shares, key=lambda name: shares[name])
+        for one in first
+        if (shares := Explanation.from_attribute(one.why).tasks if one.why else {})
+    ]
+    if not names:
+        return None
+    counts = Counter(name for name in names if name in own.similarities)
+    parts = [
+        f"{n} from {name} (similarity {own.similarities[name]:.2f})"
+        for name, n in counts.most_common()
+    ]
+    if n_shipped := len(names) - counts.total():
+        parts.append(f"{n_shipped} from tables that come with us")
+    return f"{len(names)} first configs: {', '.join(parts)}"
