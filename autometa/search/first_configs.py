@@ -22,6 +22,7 @@ from autometa.search.spaces import LEARNER
 from autometa.spaces import Config
 
 ORIGIN = "portfolio"
+_PUBLISHED = "published"
 
 # of the logarithm of seconds: with 1 a config of twice the time must gain twice as much. Of .25,
 # .5, 1 and 1.5 it was best on left-out families of the design half at all times (docs/log.md)
@@ -30,15 +31,16 @@ _COST_POWER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PortfolioConfigs:
-    """Proposes `n` configs of the portfolio; what `others` do is held in reserve.
+    """Proposes `n` configs of the portfolio, then what `others` do: published ones in reserve.
 
-    So each learner begins, when its turn comes, with what is known to be good on many tables: the
-    best single model needs none of it, but an ensemble wants good models of all kinds.
+    The portfolio gains most for its time, and takes little of it. The best single model needs no
+    more, but an ensemble wants good models of all kinds, and so the prior's networks and every
+    learner's default follow; the rest waits for its learner's turn.
     """
 
     responses: Responses
     others: ConfigsProposer
-    n: int = 8
+    n: int = 6
 
     def propose_configs(self, request: ConfigsRequest) -> Sequence[ProposedConfig]:
         """The configs, each once; the origin of ours is "portfolio"."""
@@ -49,7 +51,11 @@ class PortfolioConfigs:
                 ours.append(one)
         theirs = self.others.propose_configs(request)
         rest = [one for one in theirs if all(not _is_same(one, other) for other in ours)]
-        return [*ours, *(replace(one, is_reserve=bool(ours)) for one in rest)]
+        in_turn = bool(ours)  # without a past, others' order is as good as any
+        return [
+            *ours,
+            *(replace(one, is_reserve=in_turn and one.origin == _PUBLISHED) for one in rest),
+        ]
 
     def _greedy(self, weights: Array, request: ConfigsRequest) -> list[ProposedConfig]:
         responses = self.responses

@@ -81,7 +81,7 @@ def test_what_won_on_the_twin_is_tried_first(tmp_path: Path, setting: Setting) -
     said = said_of(first, own)
     assert said is not None
     assert "from twin (similarity 1.00)" in said
-    assert said.startswith("8 first configs: ")
+    assert said.startswith("6 first configs: ")
 
 
 def test_responses_of_more_tasks_follow_their_losses(tmp_path: Path, setting: Setting) -> None:

@@ -39,18 +39,20 @@ def test_an_instant_model_asks_for_no_past() -> None:
 
 
 def test_the_shipped_history_proposes_configs_of_our_spaces() -> None:
-    """Eight, each whole in its learner's space; the rest is in reserve."""
+    """Six, each whole in its learner's space, then networks of the prior and defaults.
+
+    What is published waits in reserve.
+    """
     options = TuneOptions(table=TableOptions(target="price"))
     setting = make_setting(mixed_frame(), options)
     target = setting.table.schema.target
     request = ConfigsRequest(setting.description, target, setting.spaces)
     proposed = choose_proposers(options).configs.propose_configs(request)
-    ours = [one for one in proposed if not one.is_reserve]
-    assert [one.origin for one in ours] == ["portfolio"] * 8
-    assert [one.origin for one in proposed if one.learner == "network" and one.is_reserve][:2] == [
-        "prior",
-        "prior",
-    ]
+    ours = [one for one in proposed if one.origin == "portfolio"]
+    assert [one.origin for one in proposed[:8]] == ["portfolio"] * 6 + ["prior"] * 2
+    assert {one.origin for one in proposed if one.is_reserve} == {"published"}
+    defaults = [one.learner for one in proposed if one.origin == "default"]
+    assert defaults == [name for name in setting.spaces if name in defaults]
     for one in ours:
         assert setting.spaces[one.learner].complete(one.config) == one.config
         assert one.why["tasks"]
