@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from autometa.studies.prior_training import PriorTrainWords
     from autometa.studies.reports.listing import Listing
     from autometa.studies.results import TuneResult
+    from autometa.tables.reading import RawTable
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -236,6 +237,48 @@ def why(number: int, study: str | None, store: str | None, as_json: bool) -> Non
     _show_listing(reason_listing(view_study(store, study), number), as_json)
 
 
+@cli.command()
+@source_options
+@columns_options
+@reading_words
+@click.option("-n", "limit", default=10, metavar="N", help="How many; 0: all. [10]")
+@_store_option
+@_json_option
+def similar(
+    data: str | None,
+    sql: tuple[str, str] | None,
+    limit: int,
+    as_json: bool,
+    **words: Unpack[TuneWords],
+) -> None:
+    """List the known tables that DATA is most like: yours, and those that come with us."""
+    from autometa.studies.api import table_options
+    from autometa.studies.reports.similar import similar_listing
+    from autometa.studies.similar import find_similar
+
+    raw = _read_source(data, sql, words)
+    found = find_similar(raw, table_options(words), words.get("store"), limit)
+    _show_listing(similar_listing(found), as_json)
+
+
+@cli.command()
+@click.option("--like", "data", required=True, metavar="DATA", help="The table to be tuned.")
+@columns_options
+@reading_words
+@click.option("-n", "limit", default=10, metavar="N", help="How many; 0: all. [10]")
+@_store_option
+@_json_option
+def best(data: str, limit: int, as_json: bool, **words: Unpack[TuneWords]) -> None:
+    """List what did best in your store on the tables that DATA is most like."""
+    from autometa.studies.api import table_options
+    from autometa.studies.reports.similar import best_listing
+    from autometa.studies.similar import find_best_like
+
+    raw = _read_source(data, None, words)
+    found = find_best_like(raw, table_options(words), words.get("store"), limit)
+    _show_listing(best_listing(found), as_json)
+
+
 @cli.group()
 def model() -> None:
     """Saved models."""
@@ -278,12 +321,9 @@ def prior_show(
     if data is None and sql is None:
         _show_listing(card_listing(load_card(path)), as_json)
         return
-    from autometa.studies.api import reading_options, table_options
-    from autometa.studies.sources import open_source
-    from autometa.tables.reading import read_table
+    from autometa.studies.api import table_options
 
-    raw = read_table(open_source(data, sql), reading_options(words))
-    proposal = propose_for(raw, table_options(words), path)
+    proposal = propose_for(_read_source(data, sql, words), table_options(words), path)
     _show_listing(proposal_listing(proposal), as_json)
 
 
@@ -373,6 +413,31 @@ def store_path(store: str | None) -> None:
     click.echo(store_place(store))
 
 
+@store.command("check")
+@_store_option
+@click.pass_context
+def store_check(context: click.Context, store: str | None) -> None:
+    """Look for damage: a line for each fault, and exit code 2; else what the store holds."""
+    from autometa.studies.store_care import check_store
+
+    checked = check_store(store)
+    for problem in checked.problems:
+        click.echo(problem)
+    if checked.problems:
+        context.exit(2)
+    click.echo(checked.sentence)
+
+
+@store.command("forget")
+@click.argument("table")
+@_store_option
+def store_forget(table: str, store: str | None) -> None:
+    """Delete all that is kept of TABLE, a name or the start of a fingerprint. Models stay."""
+    from autometa.studies.store_care import forget_table
+
+    click.echo(forget_table(table, store).sentence, err=True)
+
+
 # with interspersed options click would eat the `--` that a benchmark's own parser needs
 @cli.command(
     context_settings={
@@ -423,6 +488,14 @@ def _show(renderable: RenderableType) -> None:
     from rich.console import Console
 
     Console(highlight=False).print(renderable, soft_wrap=True)
+
+
+def _read_source(data: str | None, sql: tuple[str, str] | None, words: TuneWords) -> RawTable:
+    from autometa.studies.api import reading_options
+    from autometa.studies.sources import open_source
+    from autometa.tables.reading import read_table
+
+    return read_table(open_source(data, sql), reading_options(words))
 
 
 def _show_result(result: TuneResult, *, is_quiet: bool, as_json: bool) -> None:

@@ -16,7 +16,7 @@ import psutil
 from sqlalchemy import Connection, and_, or_, select, update
 
 from autometa.errors import StoreError
-from autometa.storage.records import Owner, StudyStatus, utc_now
+from autometa.storage.records import Owner, StudyRecord, StudyStatus, utc_now
 from autometa.storage.schema import StudyRow
 
 # a driver beats every few seconds; this allows for a long stall of a swapping machine
@@ -41,6 +41,12 @@ def is_held(owner: Owner | None, heartbeat_at: datetime | None) -> bool:
     if owner.host == socket.gethostname():
         return _is_running(owner)
     return utc_now() - heartbeat_at <= timedelta(seconds=LEASE_S)
+
+
+def require_free(study: StudyRecord) -> None:
+    """Raise `StoreError` while a run is at the study."""
+    if study.status is StudyStatus.RUNNING and is_held(study.owner, study.heartbeat_at):
+        raise StoreError(f"a run is at study {study.id} of {study.name}: end it first")
 
 
 def _is_running(owner: Owner) -> bool:

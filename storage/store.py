@@ -256,6 +256,14 @@ class Store:
         with reading(self._engine) as connection:
             return list(study_rows.select_tables(connection).values())
 
+    def forget_table(self, fingerprint: str) -> list[StudyRecord]:
+        """Delete a table and all that is kept of its studies, and say which these were.
+
+        Raises `StoreError`, and deletes nothing, while a run holds one of them.
+        """
+        with writing(self._engine) as connection:
+            return study_rows.delete_table(connection, fingerprint)
+
     def add_model(self, model: ModelRecord) -> None:
         """Remember a saved model."""
         with writing(self._engine) as connection:

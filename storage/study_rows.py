@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from autometa.errors import StoreError
 from autometa.records import TrialState
 from autometa.storage.encoding import from_json, to_json
-from autometa.storage.leases import is_held, owner_of, owner_values
+from autometa.storage.leases import is_held, owner_of, owner_values, require_free
 from autometa.storage.records import (
     ModelRecord,
     NewStudy,
@@ -72,6 +72,16 @@ def select_tables(
     if fingerprints is not None:
         query = query.where(TableRow.fingerprint.in_(fingerprints))
     return {row.fingerprint: _table(row) for row in connection.execute(query)}
+
+
+def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
+    """Delete a table with its studies, whose rows in other tables go with them."""
+    studies = select_studies(connection, (fingerprint,))
+    for study in studies:
+        require_free(study)
+    connection.execute(delete(StudyRow).where(StudyRow.table_fingerprint == fingerprint))
+    connection.execute(delete(TableRow).where(TableRow.fingerprint == fingerprint))
+    return studies
 
 
 def _table(row: Any) -> TableRecord:

@@ -33,6 +33,11 @@ _OPENING_TRIES = 5
 _WAIT_S = 5.0  # Optuna itself tries a write five times: 25 s in all for another's lock
 
 
+def mirror_name(study_id: str) -> str:
+    """What Optuna's tables call a study of ours."""
+    return f"autometa-{study_id}"
+
+
 class TrialMirror:
     """The finished trials of one study in Optuna's tables; use `TrialMirror.open`."""
 
@@ -112,6 +117,18 @@ class TrialMirror:
 
     def _trials(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id)
+
+
+def forget_mirror(store_url_text: str, study_name: str) -> None:
+    """Delete a study from Optuna's tables, if it is there."""
+    storage = _open_storage(store_url_text)
+    try:
+        storage.delete_study(storage.get_study_id_from_name(study_name))
+    except KeyError:  # it has no trial yet, or was deleted in the dashboard
+        pass
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _number(trial: FrozenTrial) -> int:

@@ -45,7 +45,7 @@ from autometa.studies.setting import Baseline, Setting, make_setting, measure_ba
 from autometa.studies.snapshots import Snapshots
 from autometa.studies.staffing import plan_staff
 from autometa.studies.tidying import delete_stale_workspaces
-from autometa.studies.trial_mirror import TrialMirror
+from autometa.studies.trial_mirror import TrialMirror, mirror_name
 
 # what is kept of the time budget for choosing, writing and scoring the model: a share, at least,
 # and at most so many seconds
@@ -199,7 +199,7 @@ class _Run:
         own = self._own_past(study)
         proposers = choose_proposers(self.options, own)
         asker = self._make_asker(study, proposers, own)
-        mirror = TrialMirror.open(self.store.url, f"autometa-{study.record.id}")
+        mirror = TrialMirror.open(self.store.url, mirror_name(study.record.id))
         for record in study.past:  # a run killed between its two writes left one out
             mirror.write(asker.frozen(record), record.number)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from autometa.records import TrialRecord, TrialState
+from autometa.spaces import Config
 from autometa.storage.records import StudyRecord, StudySummary
 from autometa.studies.history import StudyView, ranked
 from autometa.studies.reasons import reason_in_words
@@ -170,15 +171,16 @@ def _trials_section(trials: Sequence[TrialRecord], score: Score, title: str) -> 
             trial.state.value,
             seconds_text(trial.duration_s),
             trial.origin,
-            _settings(trial),
+            settings_text(trial.config),
         )
         for trial in trials
     )
     return Section(_TRIAL_HEADINGS, rows, title)
 
 
-def _settings(trial: TrialRecord) -> str:
-    return " ".join(f"{name}={_cell(value)}" for name, value in trial.config.items())
+def settings_text(config: Config) -> str:
+    """A config in one line."""
+    return " ".join(f"{name}={_cell(value)}" for name, value in config.items())
 
 
 def _cell(value: object) -> str:

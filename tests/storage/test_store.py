@@ -312,3 +312,27 @@ def test_a_store_that_only_is_looked_at_is_not_made(tmp_path: Path, path: Path) 
     assert tables == [("theirs",)]
     Store.open(tmp_path / "new.db").close()
     Store.open(tmp_path / "new.db", is_made=False).close()
+
+
+def test_a_table_is_forgotten_with_all_its_studies(
+    store: Store, new_study: NewStudy, table: TableRecord
+) -> None:
+    """Nothing of it stays, and everything of others does; not while a run is at it."""
+    other = replace(table, fingerprint="a" * 64, name="other")
+    store.add_table(other)
+    kept = store.start_study(replace(new_study, table=other.fingerprint))
+    gone = store.start_study(new_study)
+    for study in (kept, gone):
+        store.add_trial(study.id, TrialRecord(0, "linear", {}, TrialState.COMPLETE, 0.5, (0.5,)))
+        store.add_proposals([ProposalRecord(study.id, "why", {"number": 0}, "portfolio")])
+    with pytest.raises(StoreError, match="end it first"):
+        store.forget_table(table.fingerprint)
+    store.finish_study(gone.id, StudyStatus.FINISHED)
+    assert [study.id for study in store.forget_table(table.fingerprint)] == [gone.id]
+    assert [one.name for one in store.tables()] == ["other"]
+    assert [one.id for one in store.studies()] == [kept.id]
+    assert len(store.trials(kept.id)) == len(store.proposals(kept.id)) == 1
+    with pytest.raises(StoreError):
+        store.trials(gone.id)
+    assert not store.check()
+    assert not store.forget_table(table.fingerprint)

@@ -1,0 +1,95 @@
+"""Caring for a store: is it sound, and away with a table that is not to be remembered."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from autometa.errors import StoreError
+from autometa.storage import Store
+from autometa.storage.leases import require_free
+from autometa.storage.records import TableRecord
+from autometa.studies.reports.figures import counted
+from autometa.studies.trial_mirror import forget_mirror, mirror_name
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a store, a sentence each, and how much it holds."""
+
+    store: str
+    problems: tuple[str, ...]
+    n_tables: int
+    n_studies: int
+    n_trials: int
+
+    @property
+    def sentence(self) -> str:
+        """What a sound store holds, in words."""
+        return (
+            f"{self.store} is sound: {counted(self.n_trials, 'trial')} in "
+            f"{counted(self.n_studies, 'study', 'studies')} of {counted(self.n_tables, 'table')}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A table that was deleted; the folders of `models` were left where they are."""
+
+    table: TableRecord
+    n_studies: int
+    models: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        kept = f"; its models stay in {', '.join(self.models)}" if self.models else ""
+        studies = counted(self.n_studies, "study", "studies")
+        return f"{self.table.name} ({self.table.fingerprint[:8]}) is gone with {studies}{kept}"
+
+
+def check_store(store: str | Path | None) -> Checked:
+    """Look for damage. Raises `StoreError` without a store."""
+    with Store.open(store, is_made=False) as opened:
+        summaries = opened.studies(limit=None)
+        n_trials = sum(sum(summary.n_trials.values()) for summary in summaries)
+        n_tables = len(opened.tables())
+        problems = tuple(opened.check())
+        return Checked(opened.shown_url, problems, n_tables, len(summaries), n_trials)
+
+
+def forget_table(named: str, store: str | Path | None) -> Forgotten:
+    """Delete a table by its name or the start of its fingerprint, with every trace of it.
+
+    What Optuna's tables and the working folders hold of its studies goes first, so that a call
+    that is broken off can be repeated. Raises `StoreError` if no table or several are meant, or
+    while a run is at one of its studies.
+    """
+    with Store.open(store, is_made=False) as opened:
+        table = _find_table(opened, named)
+        studies = [
+            opened.find_study(summary.id)
+            for summary in opened.studies(table=table.fingerprint, limit=None)
+        ]
+        models = tuple(model.path for study in studies for model in opened.models(study.id))
+        for study in studies:
+            require_free(study)
+        for study in studies:
+            forget_mirror(opened.url, mirror_name(study.id))
+            if study.workspace is not None:
+                shutil.rmtree(study.workspace, ignore_errors=True)
+        deleted = opened.forget_table(table.fingerprint)
+    return Forgotten(table, len(deleted), models)
+
+
+def _find_table(store: Store, named: str) -> TableRecord:
+    tables = store.tables()
+    found = [one for one in tables if one.name == named]
+    found = found or [one for one in tables if one.fingerprint.startswith(named.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise StoreError(f"the store has no table {named!r}: `autometa studies` names them")
+    marks = ", ".join(one.fingerprint[:8] for one in found)
+    raise StoreError(f"{named!r} may be several tables: give one's fingerprint: {marks}")

@@ -1,0 +1,75 @@
+"""`autometa store check` and `autometa store forget`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import optuna
+import pytest
+
+from autometa.cli import main
+from autometa.errors import StoreError
+from autometa.records import TrialRecord, TrialState
+from autometa.storage import NewStudy, Store, StudyStatus, TableRecord
+from autometa.studies.store_care import check_store, forget_table
+from autometa.studies.trial_mirror import TrialMirror, mirror_name
+
+TABLES = (("a", "apples"), ("b", "pears"), ("c", "pears"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A study of each of three tables, two of one name, mirrored, with a folder each."""
+    path = tmp_path / "store.db"
+    with Store.open(path) as store:
+        for mark, name in TABLES:
+            store.add_table(TableRecord(mark * 64, name, 90, 4, "y", "binary", 2, {}))
+            folder = tmp_path / f"work {mark}"
+            folder.mkdir()
+            study = store.start_study(
+                NewStudy(mark * 64, name, mark, "log_loss", 0, "cv5", workspace=str(folder))
+            )
+            store.add_trial(study.id, TrialRecord(0, "linear", {}, TrialState.COMPLETE, 0.5))
+            TrialMirror.open(store.url, mirror_name(study.id)).close()
+            store.finish_study(study.id, StudyStatus.FINISHED)
+    return path
+
+
+def test_a_sound_store_says_what_it_holds(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["store", "check", "--store", str(place)])
+    assert left.value.code == 0
+    assert "is sound: 3 trials in 3 studies of 3 tables" in capsys.readouterr().out
+
+
+def test_damage_is_told_line_by_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed config is found, and the exit code says so."""
+    with sqlite3.connect(place) as connection:
+        connection.execute("UPDATE autometa_trial SET config = '{\"x\":1}'")
+    assert len(check_store(place).problems) == 3
+    with pytest.raises(SystemExit) as left:
+        main(["store", "check", "--store", str(place)])
+    assert left.value.code == 2
+    assert capsys.readouterr().out.count("has changed since it was written") == 3
+
+
+def test_nothing_of_a_forgotten_table_stays(place: Path) -> None:
+    """Nor in Optuna's tables, nor its working files; others keep theirs."""
+    forgotten = forget_table("apples", place)
+    assert forgotten.n_studies == 1
+    assert "apples (aaaaaaaa) is gone with 1 study" in forgotten.sentence
+    with Store.open(place) as store:
+        assert {one.name for one in store.tables()} == {"pears"}
+        left = {mirror_name(one.id) for one in store.studies()}
+        assert set(optuna.get_all_study_names(store.url)) == left
+    assert [path.name for path in sorted(place.parent.glob("work *"))] == ["work b", "work c"]
+
+
+def test_one_of_several_tables_is_meant_by_its_fingerprint(place: Path) -> None:
+    with pytest.raises(StoreError, match="bbbbbbbb, cccccccc"):
+        forget_table("pears", place)
+    assert forget_table("bbb", place).table.fingerprint == "b" * 64
+    assert forget_table("pears", place).table.fingerprint == "c" * 64
+    with pytest.raises(StoreError, match="no table 'plums'"):
+        forget_table("plums", place)
