@@ -26,18 +26,24 @@ from autometa.cli_options import (
     tables_options,
 )
 from autometa.cli_process import let_interruption_end_reading, process_start
+from autometa.cli_questions import QUESTIONS
+from autometa.cli_showing import (
+    json_option,
+    read_source,
+    say_note,
+    show,
+    show_listing,
+    store_option,
+    talk,
+)
 from autometa.errors import AutometaError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from autometa.studies.api import ReadingWords, TuneWords
     from autometa.studies.collection_plan import CollectWords
     from autometa.studies.distilling import DistillWords
     from autometa.studies.prior_training import PriorTrainWords
-    from autometa.studies.reports.listing import Listing
     from autometa.studies.results import TuneResult
-    from autometa.tables.reading import RawTable
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -58,24 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-class _Nouns(click.Group):
-    """A noun with verbs: without a verb, or with an option first, its default verb runs."""
-
-    default_verb = "list"
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default verb in front unless a verb or `--help` stands there."""
-        if not args or args[0] not in (*self.commands, "--help"):
-            args = [self.default_verb, *args]
-        return super().parse_args(ctx, args)
-
-
-_store_option = click.option(
-    "--store", metavar="URL", help="The database of results. [see 'store path']"
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99})
 @click.version_option(__version__, prog_name="autometa")
 def cli() -> None:
@@ -92,7 +80,7 @@ def cli() -> None:
 @study_options
 @reading_words
 @click.option("--quiet", "is_quiet", is_flag=True, help="Say nothing but one last line.")
-@_json_option
+@json_option
 @click.pass_context
 def tune(
     context: click.Context,
@@ -119,7 +107,7 @@ def tune(
 
     options = options_from(words)
     source = open_source(data, sql)
-    with listening(_talk(), title_of(data), is_silent=is_quiet or as_json) as listen:
+    with listening(talk(), title_of(data), is_silent=is_quiet or as_json) as listen:
         # learners, Optuna, workers: a second or two that a mistyped option need not wait for
         from autometa.studies.tuning import tune as run_study
 
@@ -159,124 +147,13 @@ def predict(
     let_interruption_end_reading()
     source = open_source(data, sql)
     place = sys.stdout.buffer if output == "-" else Path(output)
-    n_rows = predict_to(place, folder, source, reading_options(words), _say_note)
+    n_rows = predict_to(place, folder, source, reading_options(words), say_note)
     if output != "-":
         click.echo(f"{n_rows} predictions in {output}", err=True)
 
 
-@cli.group(cls=_Nouns)
-def studies() -> None:
-    """What was tuned: one study for each run. Without a verb: list."""
-
-
-@studies.command("list")
-@click.option("-n", "limit", default=10, metavar="N", help="How many, newest first; 0: all. [10]")
-@_store_option
-@_json_option
-def studies_list(limit: int, store: str | None, as_json: bool) -> None:
-    """List studies, newest first."""
-    from autometa.studies.history import newest_studies
-    from autometa.studies.reports.history import studies_listing
-
-    _show_listing(studies_listing(newest_studies(store, limit)), as_json)
-
-
-@studies.command("show")
-@click.argument("study", required=False)
-@_store_option
-@_json_option
-def studies_show(study: str | None, store: str | None, as_json: bool) -> None:
-    """Show one STUDY (the start of its id is enough), the newest if none is named."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import study_listing
-
-    _show_listing(study_listing(view_study(store, study)), as_json)
-
-
-@cli.group(cls=_Nouns)
-def trials() -> None:
-    """What was tried in a study. Without a verb: list."""
-
-
-@trials.command("list")
-@click.argument("study", required=False)
-@click.option("-n", "limit", default=10, metavar="N", help="How many, best first; 0: all. [10]")
-@_store_option
-@_json_option
-def trials_list(study: str | None, limit: int, store: str | None, as_json: bool) -> None:
-    """List the trials of STUDY (the newest if none is named), best first."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trials_listing
-
-    _show_listing(trials_listing(view_study(store, study), limit), as_json)
-
-
-@trials.command("show")
-@click.argument("number", type=int)
-@click.argument("study", required=False)
-@_store_option
-@_json_option
-def trials_show(number: int, study: str | None, store: str | None, as_json: bool) -> None:
-    """Show trial NUMBER of STUDY (the newest if none is named) with its settings and scores."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trial_listing
-
-    _show_listing(trial_listing(view_study(store, study), number), as_json)
-
-
-@cli.command()
-@click.argument("number", type=int)
-@click.argument("study", required=False)
-@_store_option
-@_json_option
-def why(number: int, study: str | None, store: str | None, as_json: bool) -> None:
-    """Say why trial NUMBER of STUDY (the newest if none is named) has the settings it has."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import reason_listing
-
-    _show_listing(reason_listing(view_study(store, study), number), as_json)
-
-
-@cli.command()
-@source_options
-@columns_options
-@reading_words
-@click.option("-n", "limit", default=10, metavar="N", help="How many; 0: all. [10]")
-@_store_option
-@_json_option
-def similar(
-    data: str | None,
-    sql: tuple[str, str] | None,
-    limit: int,
-    as_json: bool,
-    **words: Unpack[TuneWords],
-) -> None:
-    """List the known tables that DATA is most like: yours, and those that come with us."""
-    from autometa.studies.api import table_options
-    from autometa.studies.reports.similar import similar_listing
-    from autometa.studies.similar import find_similar
-
-    raw = _read_source(data, sql, words)
-    found = find_similar(raw, table_options(words), words.get("store"), limit)
-    _show_listing(similar_listing(found), as_json)
-
-
-@cli.command()
-@click.option("--like", "data", required=True, metavar="DATA", help="The table to be tuned.")
-@columns_options
-@reading_words
-@click.option("-n", "limit", default=10, metavar="N", help="How many; 0: all. [10]")
-@_store_option
-@_json_option
-def best(data: str, limit: int, as_json: bool, **words: Unpack[TuneWords]) -> None:
-    """List what did best in your store on the tables that DATA is most like."""
-    from autometa.studies.api import table_options
-    from autometa.studies.reports.similar import best_listing
-    from autometa.studies.similar import find_best_like
-
-    raw = _read_source(data, None, words)
-    found = find_best_like(raw, table_options(words), words.get("store"), limit)
-    _show_listing(best_listing(found), as_json)
+for question in QUESTIONS:
+    cli.add_command(question)
 
 
 @cli.group()
@@ -286,13 +163,13 @@ def model() -> None:
 
 @model.command("show")
 @click.argument("folder")
-@_json_option
+@json_option
 def model_show(folder: str, as_json: bool) -> None:
     """Show the card of the model in FOLDER: scores, members, columns by importance."""
     from autometa.studies.model_folder import read_card
     from autometa.studies.reports.cards import card_listing
 
-    _show_listing(card_listing(read_card(Path(folder))), as_json)
+    show_listing(card_listing(read_card(Path(folder))), as_json)
 
 
 @cli.group()
@@ -305,7 +182,7 @@ def prior() -> None:
 @columns_options
 @reading_words
 @click.option("--prior-file", metavar="FILE", help="The prior. [the one that comes with us]")
-@_json_option
+@json_option
 def prior_show(
     data: str | None,
     sql: tuple[str, str] | None,
@@ -319,12 +196,12 @@ def prior_show(
     given = words.get("prior_file")
     path = None if given is None else Path(given)
     if data is None and sql is None:
-        _show_listing(card_listing(load_card(path)), as_json)
+        show_listing(card_listing(load_card(path)), as_json)
         return
     from autometa.studies.api import table_options
 
-    proposal = propose_for(_read_source(data, sql, words), table_options(words), path)
-    _show_listing(proposal_listing(proposal), as_json)
+    proposal = propose_for(read_source(data, sql, words), table_options(words), path)
+    show_listing(proposal_listing(proposal), as_json)
 
 
 @prior.command("train")
@@ -354,8 +231,8 @@ def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
 
     wanted = PriorTrainOptions(**options)
     with (
-        listening(_talk(), "prior", is_silent=is_quiet) as listen,
-        listening_to_phases(_talk(), is_silent=is_quiet) as watch,
+        listening(talk(), "prior", is_silent=is_quiet) as listen,
+        listening_to_phases(talk(), is_silent=is_quiet) as watch,
     ):
         trained = train_prior(wanted, listen, watch)
     click.echo(f"prior {trained.card.name} in {options['output']}", err=True)
@@ -364,7 +241,7 @@ def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
 @prior.command("collect")
 @tables_options(is_required=True)
 @collect_options
-@_store_option
+@store_option
 @click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
 @click.pass_context
 def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[CollectWords]) -> None:
@@ -378,7 +255,7 @@ def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[Collec
     from autometa.studies.reports.listeners import listening
 
     options = CollectOptions.of(words)
-    with listening(_talk(), "collect", is_silent=is_quiet) as listen:
+    with listening(talk(), "collect", is_silent=is_quiet) as listen:
         collected = collect_history(options, listen)
     click.echo(collected.sentence, err=True)
     if collected.is_interrupted:
@@ -387,7 +264,7 @@ def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[Collec
 
 @prior.command("distill")
 @distill_options
-@_store_option
+@store_option
 def prior_distill(**words: Unpack[DistillWords]) -> None:
     """Write the store's trials to one file: the history that a search prior learns from.
 
@@ -405,7 +282,7 @@ def store() -> None:
 
 
 @store.command("path")
-@_store_option
+@store_option
 def store_path(store: str | None) -> None:
     """Print where the store is: a file's path, or a database's URL without its password."""
     from autometa.studies.history import store_place
@@ -414,7 +291,7 @@ def store_path(store: str | None) -> None:
 
 
 @store.command("check")
-@_store_option
+@store_option
 @click.pass_context
 def store_check(context: click.Context, store: str | None) -> None:
     """Look for damage: a line for each fault, and exit code 2; else what the store holds."""
@@ -430,7 +307,7 @@ def store_check(context: click.Context, store: str | None) -> None:
 
 @store.command("forget")
 @click.argument("table")
-@_store_option
+@store_option
 def store_forget(table: str, store: str | None) -> None:
     """Delete all that is kept of TABLE, a name or the start of a fingerprint. Models stay."""
     from autometa.studies.store_care import forget_table
@@ -474,30 +351,6 @@ def _share_times(times: Sequence[str], words: TuneWords) -> None:
             words["time_column"] = text
 
 
-def _say_note(text: str) -> None:
-    click.echo(f"note: {text}", err=True)
-
-
-def _talk() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
-
-
-def _show(renderable: RenderableType) -> None:
-    from rich.console import Console
-
-    Console(highlight=False).print(renderable, soft_wrap=True)
-
-
-def _read_source(data: str | None, sql: tuple[str, str] | None, words: TuneWords) -> RawTable:
-    from autometa.studies.api import reading_options
-    from autometa.studies.sources import open_source
-    from autometa.tables.reading import read_table
-
-    return read_table(open_source(data, sql), reading_options(words))
-
-
 def _show_result(result: TuneResult, *, is_quiet: bool, as_json: bool) -> None:
     from autometa.studies.reports.outcome import outcome_line, outcome_text, outcome_values
 
@@ -506,13 +359,4 @@ def _show_result(result: TuneResult, *, is_quiet: bool, as_json: bool) -> None:
     elif is_quiet:
         click.echo(outcome_line(result))
     else:
-        _show(outcome_text(result))
-
-
-def _show_listing(listing: Listing, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(listing.values, indent=2, allow_nan=False))
-    elif sys.stdout.isatty():
-        _show(listing.as_grid())
-    else:
-        click.echo(listing.as_lines())
+        show(outcome_text(result))

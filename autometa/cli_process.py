@@ -15,7 +15,7 @@ def let_interruption_end_reading() -> None:
 
 def process_start() -> float:
     """When this process started, on the monotonic clock: imports count as time spent."""
-    import psutil  # noqa: PLC0415  `autometa --help` does without
+    import psutil
 
     created = psutil.Process().create_time()
     age_s = time.time() - created
