@@ -109,9 +109,13 @@ def check_exists(url: URL) -> None:
         raise no_store(url)
 
 
+class NoStoreError(StoreError):
+    """There is nothing of ours at the place."""
+
+
 def no_store(url: URL) -> StoreError:
     """What to say when there is nothing of ours at `url`."""
-    return StoreError(
+    return NoStoreError(
         f"there is no store at {shown(url)}: `autometa tune` makes one, --store names another"
     )
 

@@ -79,6 +79,8 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
     studies = select_studies(connection, (fingerprint,))
     for study in studies:
         require_free(study)
+    if connection.dialect.name == "sqlite":  # which else leaves what is deleted in free pages
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
     connection.execute(delete(StudyRow).where(StudyRow.table_fingerprint == fingerprint))
     connection.execute(delete(TableRow).where(TableRow.fingerprint == fingerprint))
     return studies

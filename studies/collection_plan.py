@@ -153,11 +153,11 @@ def plan_trials(setting: Setting, options: CollectOptions) -> list[WorkUnit]:
     first = _first_configs(setting)
     known = {(one.learner, tuple(sorted(one.config.items()))) for one in first}
     chosen = [
-        (learner, spread_configs(learner, space, options.n_configs, options.seed))
+        (learner, spread_configs(learner, space, options.n_configs + 1, options.seed)[1:])
         for learner, space in setting.spaces.items()
     ]
     spread = [
-        ProposedConfig(learner, configs[at], ORIGIN if at else "default")
+        ProposedConfig(learner, configs[at], ORIGIN)
         for at in range(options.n_configs)
         for learner, configs in chosen
     ]

@@ -121,7 +121,7 @@ def distill_history(options: DistillOptions) -> Distilled:
 
 
 def _added_to(path: Path, history: History, card: HistoryCard) -> tuple[History, HistoryCard]:
-    """Both together. Raises `HistoryError` if their losses of one table are no comparison."""
+    """Both together. Raises `HistoryError` if they were collected with other options."""
     base, known = read_history(path)
     if (known.n_rows, known.seed, known.half) != (card.n_rows, card.seed, card.half):
         raise HistoryError(

@@ -71,6 +71,10 @@ class TuneOptions:
             self.use_prior or self.prior_file is None,
             "--prior-file is a prior to use and --no-prior forbids it: give one or the other",
         )
+        _check(
+            self.warm_start is None or (self.use_prior and self.use_past),
+            "--from says whose tables help, and --no-prior and --no-past let none: leave one out",
+        )
         is_file = self.prior_file is None or self.prior_file.is_file()
         _check(is_file, f"--prior-file {self.prior_file} is no file: see autometa prior train")
         is_share = self.holdout is None or 0 < self.holdout < 1
@@ -97,6 +101,7 @@ class TuneOptions:
             "--trials, --learners, --jobs and --memory out",
         )
         _check(self.use_prior, "an instant model is the prior's: leave --no-prior out")
+        _check(self.warm_start is None, "an instant model is not searched for: leave --from out")
         return replace(
             self, time_s=None, n_trials=1, n_jobs=0, learners=("network",), is_instant=True
         )

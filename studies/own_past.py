@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autometa.errors import StoreError
 from autometa.priors._base import ProposedConfig
 from autometa.search.explanations import Explanation
 from autometa.search.histories._base import History
@@ -19,9 +20,10 @@ from autometa.search.responses._base import Responses
 from autometa.search.responses.attention import Attention
 from autometa.search.responses.extending import extend
 from autometa.search.shipped import shipped_responses
-from autometa.storage import Store
+from autometa.storage import Store, StudyRecord
 from autometa.studies.histories import history_of
 from autometa.studies.options import TuneOptions
+from autometa.tables.description import DESCRIPTION_VERSION
 
 NONE = "none"
 """In place of a study or a store: only what comes with us."""
@@ -55,24 +57,25 @@ def find_own_past(
     Similarity is 1 for a table just like it, and falls to 1 / e where all traits differ by their
     deviation over the tables of `responses`.
     """
-    tables = store.tables()
+    tables = [one for one in store.tables() if one.description_version == DESCRIPTION_VERSION]
     if study is not None:
         tables = [table for table in tables if table.fingerprint == store.find_study(study).table]
     if not tables:
         return OwnPast()
-    distances = Attention.learn(responses).distances(
-        description, [table.description for table in tables]
-    )
+    attention = Attention.learn(responses)
+    distances = attention.distances(description, [table.description for table in tables])
     nearest = np.argsort(distances, kind="stable")[:MOST_TABLES]
-    near = {tables[at].fingerprint: float(np.exp(-distances[at])) for at in nearest}
+    near = [tables[at].fingerprint for at in nearest if np.isfinite(distances[at])]
     found = [
         past
-        for past in store.past_studies(has_curves=False, of_tables=tuple(near))
+        for past in store.past_studies(has_curves=False, of_tables=near)
         if past.study.id not in without_studies and study in (None, past.study.id)
     ]
     history = history_of(found, f"the store {store.shown_url}")
-    by_name = {past.table.name: near[past.table.fingerprint] for past in found}
-    return OwnPast(history, {task.name: by_name[task.family] for task in history.tasks})
+    tasks = history.tasks
+    far = attention.distances(description, [task.description for task in tasks])
+    similarities = np.exp(-far).tolist()
+    return OwnPast(history, {task.name: similarities[at] for at, task in enumerate(tasks)})
 
 
 def choose_own_past(
@@ -93,11 +96,31 @@ def choose_own_past(
         return OwnPast()
     if wanted is None:
         return find_own_past(store, description, responses, without_studies=without_studies)
-    if "://" in wanted or Path(wanted).exists():
-        with Store.open(wanted, is_made=False) as other:
+    named = find_source(wanted, store)
+    if isinstance(named, Path | str):
+        with Store.open(named, is_made=False) as other:
             return find_own_past(other, description, responses, without_studies=without_studies)
-    named = store.find_study(wanted).id
-    return find_own_past(store, description, responses, study=named)
+    return find_own_past(
+        store, description, responses, study=named.id, without_studies=without_studies
+    )
+
+
+def find_source(wanted: str, store: Store) -> StudyRecord | Path | str:
+    """A study of the store by the start of its id, or the place of another store.
+
+    Raises `StoreError` if it is neither.
+    """
+    if "://" in wanted:
+        return wanted
+    path = Path(wanted).expanduser()
+    if path.exists():
+        return path
+    try:
+        return store.find_study(wanted)
+    except StoreError as error:
+        raise StoreError(
+            f"--from {wanted} is neither a store that is there nor a study of this one: {error}"
+        ) from error
 
 
 def said_of(first: Sequence[ProposedConfig], own: OwnPast) -> str | None:

@@ -143,8 +143,10 @@ class SearchLoop:
         if not self.limits.is_counted:
             return True
         needed = self.asker.next_number - LAG
+        if any(run.unit.number <= needed for run in self._running.values()):
+            return False  # a part of them would tell a stopper another story than all
         self._tell_up_to(needed)
-        return all(run.unit.number > needed for run in self._running.values())
+        return self.stop_reason is None
 
     def _ask(self) -> Asked | None:
         """The next config that is new and can be expected to finish.

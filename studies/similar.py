@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autometa.errors import StoreError
 from autometa.records import TrialRecord, TrialState
 from autometa.search.responses.attention import Attention
 from autometa.search.shipped import shipped_responses
 from autometa.storage import Store
+from autometa.storage.engine import NoStoreError
 from autometa.storage.records import StudyRecord, TableRecord
-from autometa.tables.description import describe
+from autometa.tables.description import DESCRIPTION_VERSION, describe
 from autometa.tables.preparation import TableOptions, prepare_table
 from autometa.tables.reading import RawTable
 
@@ -58,7 +58,7 @@ def find_similar(
     try:
         with Store.open(store, is_made=False) as opened:
             own = opened.tables()
-    except StoreError:  # nothing was ever tuned here
+    except NoStoreError:  # nothing was ever tuned here
         if store is not None:
             raise
         own = []
@@ -92,6 +92,7 @@ def _ordered(description: Mapping[str, float], own: Sequence[TableRecord]) -> li
     responses = shipped_responses()
     if responses is None:
         return []
+    own = [table for table in own if table.description_version == DESCRIPTION_VERSION]
     shipped = [(task.name, task.description) for task in responses.tasks]
     known = [*((table.name, table.description) for table in own), *shipped]
     distances = Attention.learn(responses).distances(description, [one for _, one in known])

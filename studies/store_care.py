@@ -8,10 +8,11 @@ from pathlib import Path
 
 from autometa.errors import StoreError
 from autometa.storage import Store
-from autometa.storage.leases import require_free
 from autometa.storage.records import TableRecord
 from autometa.studies.reports.figures import counted
 from autometa.studies.trial_mirror import forget_mirror, mirror_name
+
+_LEAST_PREFIX = 6  # of a fingerprint: what is deleted should be meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,10 @@ def check_store(store: str | Path | None) -> Checked:
 
 
 def forget_table(named: str, store: str | Path | None) -> Forgotten:
-    """Delete a table by its name or the start of its fingerprint, with every trace of it.
+    """Delete a table by its name or the start of its fingerprint, with its studies.
 
-    What Optuna's tables and the working folders hold of its studies goes first, so that a call
-    that is broken off can be repeated. Raises `StoreError` if no table or several are meant, or
-    while a run is at one of its studies.
+    Then goes what Optuna's tables and the working folders hold of these. Raises `StoreError`, and
+    deletes nothing, if no table or several are meant, or while a run is at one of its studies.
     """
     with Store.open(store, is_made=False) as opened:
         table = _find_table(opened, named)
@@ -73,20 +73,19 @@ def forget_table(named: str, store: str | Path | None) -> Forgotten:
             for summary in opened.studies(table=table.fingerprint, limit=None)
         ]
         models = tuple(model.path for study in studies for model in opened.models(study.id))
-        for study in studies:
-            require_free(study)
-        for study in studies:
+        deleted = opened.forget_table(table.fingerprint)
+        for study in deleted:
             forget_mirror(opened.url, mirror_name(study.id))
             if study.workspace is not None:
                 shutil.rmtree(study.workspace, ignore_errors=True)
-        deleted = opened.forget_table(table.fingerprint)
     return Forgotten(table, len(deleted), models)
 
 
 def _find_table(store: Store, named: str) -> TableRecord:
     tables = store.tables()
     found = [one for one in tables if one.name == named]
-    found = found or [one for one in tables if one.fingerprint.startswith(named.lower())]
+    if len(named) >= _LEAST_PREFIX:
+        found = found or [one for one in tables if one.fingerprint.startswith(named.lower())]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -35,7 +35,7 @@ from autometa.studies.opening import (
     workspaces_folder,
 )
 from autometa.studies.options import TuneOptions
-from autometa.studies.own_past import OwnPast, choose_own_past, said_of
+from autometa.studies.own_past import NONE, OwnPast, choose_own_past, find_source, said_of
 from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.proposers import Proposers, choose_proposers, listens_to_past
 from autometa.studies.reasons import record_explanation
@@ -120,6 +120,8 @@ class _Run:
         """Search, choose, write and report."""
         for text in (*self.setting.table.notes, *self._notes_on_options(output)):
             self._say(text)
+        if self.options.warm_start not in (None, NONE):
+            find_source(str(self.options.warm_start), self.store)  # before anything is begun
         baseline = measure_baseline(self.setting)
         study = open_study(self.store, self.setting, self.options, baseline.loss)
         status = StudyStatus.INTERRUPTED  # whatever goes wrong, the same command goes on from here

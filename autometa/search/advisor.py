@@ -52,15 +52,15 @@ class AdvisorOptions:
     The first `n_portfolio` trials come from the portfolio. The improvement is multiplied by the
     past's own chance of a good score, to the power `decay` / n (Hvarfner et al., 2022). With
     `per_second` improvements are divided by expected seconds, of the past's configs and, with
-    `has_clock`, of the study's own trials; to the power of the budget's `share_left` where that is
-    told, since seconds are worth less the fewer of them are left to spend (cost cooling: Lee,
-    Perrone, Archambeau and Seeger, 2020).
+    `has_clock`, of the study's own trials, which no two runs have alike; to the power of the
+    budget's `share_left` where that is told, since seconds are worth less the fewer of them are
+    left to spend (cost cooling: Lee, Perrone, Archambeau and Seeger, 2020).
     """
 
     n_portfolio: int = 2
     decay: float = 0.0
     per_second: bool = False
-    has_clock: bool = True
+    has_clock: bool = False
     share_left: Callable[[], float] | None = None
 
 

@@ -76,7 +76,9 @@ class _Finished:
     losses: list[float] = field(default_factory=list[float])
     log_seconds: list[float] = field(default_factory=list[float])
     pruned: list[int] = field(default_factory=list[int])
-    pruned_shares: list[float] = field(default_factory=list[float])
+    pruned_at: list[tuple[int, float] | None] = field(
+        default_factory=list[tuple[int, float] | None]
+    )
     failed: list[int] = field(default_factory=list[int])
     passed_over: list[int] = field(default_factory=list[int])
     _by_step: dict[int, list[float]] = field(default_factory=dict[int, list[float]])
@@ -85,7 +87,9 @@ class _Finished:
         """Take in one more; without settings it tells nothing."""
         if trial.state is TrialState.PRUNED and trial.params:
             self.pruned.append(trial.number)
-            self.pruned_shares.append(self._share_better(trial, sign))
+            step = trial.last_step
+            value = None if step is None else sign * trial.intermediate_values[step]
+            self.pruned_at.append(None if step is None or value is None else (step, value))
         elif _has_loss(trial):
             self.known.append(trial.number)
             for step, value in trial.intermediate_values.items():
@@ -97,18 +101,16 @@ class _Finished:
         elif trial.params:
             self.failed.append(trial.number)
 
-    def _share_better(self, trial: FrozenTrial, sign: float) -> float:
-        """What share of the finished trials was better when this one was pruned."""
-        step = trial.last_step
-        others = [] if step is None else self._by_step.get(step, [])
-        if step is None or len(others) < _LEAST_COMPARED:
-            return _PRUNED_QUANTILE
-        value = sign * trial.intermediate_values[step]
-        if math.isnan(value):
-            return 1.0
-        n_better = sum(other < value for other in others)
-        between = max(n_better, 1) - 0.5  # the last that was better, and the next
-        return min(between / (len(others) - 1), 1.0)
+    def shares_better(self) -> list[float]:
+        """What share of the finished trials was better at the step where each one was pruned.
+
+        Of all that are finished by now, in whatever order they were read.
+        """
+        ordered = {at[0]: np.sort(self._by_step.get(at[0], [])) for at in self.pruned_at if at}
+        return [
+            _PRUNED_QUANTILE if at is None else _share(at[1], ordered[at[0]])
+            for at in self.pruned_at
+        ]
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ class Observer:
         log_seconds = [*seen.log_seconds]
         if losses:
             numbers += seen.pruned
-            losses += np.quantile(losses, seen.pruned_shares).tolist()
+            losses += np.quantile(losses, seen.shares_better()).tolist()
             log_seconds += [math.nan] * len(seen.pruned)
         else:  # worse than nothing that is known: no more than that they were tried
             failed += seen.pruned
@@ -169,6 +171,16 @@ class Observer:
 
     def _stack(self, rows: Sequence[Array]) -> Array:
         return np.stack(rows) if rows else np.zeros((0, len(self.coordinates.distributions)))
+
+
+def _share(value: float, others: Array) -> float:
+    if len(others) < _LEAST_COMPARED:
+        return _PRUNED_QUANTILE
+    if math.isnan(value):
+        return 1.0
+    n_better = int(np.searchsorted(others, value))
+    between = max(n_better, 1) - 0.5  # the last that was better, and the next
+    return min(between / (len(others) - 1), 1.0)
 
 
 def _has_loss(trial: FrozenTrial) -> bool:

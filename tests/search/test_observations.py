@@ -114,6 +114,23 @@ def test_a_pruned_trial_is_as_good_as_it_stood(value: float, loss: float) -> Non
     assert _observe([*finished, pruned]).losses[-1] == pytest.approx(loss)
 
 
+def test_a_pruned_trial_is_judged_by_all_whenever_it_was_read() -> None:
+    """A study that goes on elsewhere sees what the one that never ended sees."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study, live = optuna.create_study(), Observer(_COORDINATES)
+    pruned = _trial(0.9, state=TrialState.PRUNED)
+    pruned.intermediate_values = {0: 4.5}
+    for at in (1, 2, 3, None, 5, 6, 7):
+        one = pruned if at is None else _trial(at / 10.0, float(at))
+        if at is not None:
+            one.intermediate_values = {0: float(at)}
+        study.add_trial(one)
+        seen = live.observe(study, -1)
+    fresh = Observer(_COORDINATES).observe(study, -1)
+    np.testing.assert_array_equal(seen.losses, fresh.losses)
+    assert seen.losses[3] == pytest.approx(4.0)
+
+
 def test_the_asking_trial_and_waiting_ones_are_not_there() -> None:
     """A trial does not observe itself, nor what is only enqueued."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

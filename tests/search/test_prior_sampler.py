@@ -270,9 +270,7 @@ def test_cheap_configs_come_first_where_seconds_count() -> None:
             [
                 trial.params["depth"]
                 for trial in _run(
-                    PriorSampler(
-                        dear, seed=0, options=AdvisorOptions(per_second=counts, has_clock=False)
-                    ),
+                    PriorSampler(dear, seed=0, options=AdvisorOptions(per_second=counts)),
                     15,
                 ).trials
             ]

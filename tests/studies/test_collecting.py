@@ -29,10 +29,9 @@ from autometa.studies.table_folders import ListedTable, read_manifest
 from tests.studies.small_tables import TARGETS, mixed_frame
 
 LEARNERS = ("linear", "neighbors")
-# defaults, what is published of linear models, and one of the spread each, whose first is known
-TRIED = ["linear", "neighbors", "linear", "linear", "linear", "neighbors"]
-ORIGINS = ["default", "default", "published", "published", "spread", "spread"]
-NUMBERS = [0, 1, 2, 3, 6, 7]
+# defaults, what is published of linear models, and two of the spread each
+TRIED = ["linear", "neighbors", "linear", "linear", *LEARNERS, *LEARNERS]
+ORIGINS = ["default", "default", "published", "published", *["spread"] * 4]
 SIZES = {"binary": 90, "multiclass": 120, "regression": 150}
 
 
@@ -80,7 +79,7 @@ def moments(trials: Sequence[TrialRecord]) -> list[float]:
 def test_each_table_has_a_study_of_the_same_configs(options: CollectOptions) -> None:
     """Of a shape, that is: values settle how a network is trained, or a category's smoothing."""
     collected = collect_history(options)
-    assert (collected.n_tables, collected.n_trials) == (3, 18)
+    assert (collected.n_tables, collected.n_trials) == (3, 24)
     found = kept(options)
     assert list(found) == sorted(SIZES)
     for trials in found.values():
@@ -118,8 +117,8 @@ def test_what_is_there_is_not_repeated(options: CollectOptions) -> None:
     more = collect_history(replace(options, n_configs=3))
     assert (more.n_tables, more.n_before, more.n_trials) == (3, 0, 6)
     for name, trials in kept(options).items():
-        assert [trial.number for trial in trials] == [*NUMBERS, 8, 9]
-        assert moments(trials[:6]) == moments(before[name])
+        assert [trial.number for trial in trials] == list(range(10))
+        assert moments(trials[:8]) == moments(before[name])
 
 
 def test_a_study_that_was_broken_off_goes_on(options: CollectOptions) -> None:
@@ -132,11 +131,11 @@ def test_a_study_that_was_broken_off_goes_on(options: CollectOptions) -> None:
         first = evaluate(replace(unit, workspace=study.workspace.folder))
         store.add_trial(study.record.id, first)
         store.finish_study(study.record.id, StudyStatus.INTERRUPTED)
-    assert collect_history(options).n_trials == 17
+    assert collect_history(options).n_trials == 23
     with Store.open(options.store) as store:
         assert len(store.studies()) == 3
         trials = store.trials(study.record.id)
-    assert [trial.number for trial in trials] == NUMBERS
+    assert [trial.number for trial in trials] == list(range(8))
     assert trials[0].started_at == first.started_at
 
 
@@ -157,8 +156,8 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(options: CollectOptions) ->
 
     collected = collect_history(options, press)
     assert collected.is_interrupted
-    assert (collected.n_tables, collected.n_trials) == (1, 6)
-    assert collect_history(options).n_trials == 12
+    assert (collected.n_tables, collected.n_trials) == (1, 8)
+    assert collect_history(options).n_trials == 16
 
 
 def test_time_ends_it(options: CollectOptions) -> None:
@@ -239,5 +238,5 @@ def test_the_command_line_says_how_far_it_came(
         main(["prior", "collect", *words])
     assert left.value.code == 0
     said = capsys.readouterr().err
-    assert "binary (binary, 90 rows): 3 of 3 trials" in said
-    assert "9 trials made; 3 of 4 tables are done, 1 left out" in said
+    assert "binary (binary, 90 rows): 4 of 4 trials" in said
+    assert "12 trials made; 3 of 4 tables are done, 1 left out" in said

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autometa.errors import StoreError
+from autometa.errors import OptionError, StoreError
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord, TrialState
 from autometa.search.shipped import shipped_responses
@@ -43,6 +43,26 @@ def _add(store: Store, setting: Setting, name: str, mark: str, distance: float =
             study.id, TrialRecord(number, "linear", config, TrialState.COMPLETE, loss, (loss,))
         )
     return study.id
+
+
+def test_tables_of_one_name_have_their_own_similarity(tmp_path: Path, setting: Setting) -> None:
+    """Every folder has a train.csv."""
+    with Store.open(tmp_path / "store.db") as store:
+        _add(store, setting, "train", "a")
+        _add(store, setting, "train", "b", distance=1.0)
+        own = _find(store, setting)
+    near, far = sorted(own.similarities.values(), reverse=True)
+    assert near == pytest.approx(1.0)
+    assert far < 0.9
+
+
+def test_a_table_without_traits_is_like_none(tmp_path: Path, setting: Setting) -> None:
+    """Nothing is known of it, which is no likeness."""
+    with Store.open(tmp_path / "store.db") as store:
+        store.add_table(TableRecord("a" * 64, "blank", 90, 4, "y", "regression", 0, {}))
+        study = store.start_study(NewStudy("a" * 64, "blank", "a", "rmse", 7, "3-fold"))
+        store.add_trial(study.id, TrialRecord(0, "linear", {}, TrialState.COMPLETE, 1.0))
+        assert not _find(store, setting).similarities
 
 
 def _find(store: Store, setting: Setting, **more: str) -> OwnPast:
@@ -120,5 +140,8 @@ def test_the_options_say_whose_past(tmp_path: Path, setting: Setting) -> None:
         counted = TuneOptions(n_trials=5)
         assert names(counted, store) == set()
         assert names(replace(counted, warm_start=twin), store) == {"twin"}
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="neither a store that is there nor a study"):
             names(replace(options, warm_start="nowhere"), store)
+    for words in ({"use_prior": False}, {"use_past": False}):
+        with pytest.raises(OptionError, match="--from"):
+            TuneOptions(warm_start="none", **words)  # type: ignore[arg-type]  # of one type

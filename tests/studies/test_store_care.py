@@ -69,7 +69,10 @@ def test_nothing_of_a_forgotten_table_stays(place: Path) -> None:
 def test_one_of_several_tables_is_meant_by_its_fingerprint(place: Path) -> None:
     with pytest.raises(StoreError, match="bbbbbbbb, cccccccc"):
         forget_table("pears", place)
-    assert forget_table("bbb", place).table.fingerprint == "b" * 64
+    for too_short in ("", "bbb"):
+        with pytest.raises(StoreError, match="no table"):
+            forget_table(too_short, place)
+    assert forget_table("bbbbbbb", place).table.fingerprint == "b" * 64
     assert forget_table("pears", place).table.fingerprint == "c" * 64
     with pytest.raises(StoreError, match="no table 'plums'"):
         forget_table("plums", place)

@@ -8,7 +8,8 @@ the settings that were active: what it leaves out was under a condition that did
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -92,33 +93,52 @@ class History:
 def merge(histories: tuple[History, ...]) -> History:
     """All tasks of several histories; of a parameter that several know, the first one's word.
 
-    Tasks of one name and one description are the same task: it has the evaluations of all, and of
-    a config that several have the first one's. What has no description may be anything, and stays
-    apart.
+    Tasks of one name and one description whose losses of the same configs agree are the same task:
+    it has the evaluations of all. What has no description, or no config in common, may be
+    anything, and stays apart: losses of other metrics or splits are no comparison.
     """
     distributions: dict[str, BaseDistribution] = {}
-    alike: dict[object, list[PastTask]] = {}
+    kept: list[PastTask] = []
     for history in histories:
         distributions = {**history.distributions, **distributions}
-        for place, task in enumerate(history.tasks):
-            alike.setdefault(_identity(task) or (id(history), place), []).append(task)
+        for task in history.tasks:
+            same = next((at for at, one in enumerate(kept) if _is_same(one, task)), None)
+            if same is None:
+                kept.append(task)
+            else:
+                kept[same] = _joined(kept[same], task)
     sources = [history.source for history in histories if history.tasks]
     return History(
-        tuple(_joined(tasks) for tasks in alike.values()),
+        tuple(kept),
         distributions,
         " and ".join(dict.fromkeys(sources)) or "nothing",
     )
 
 
-def _identity(task: PastTask) -> tuple[object, ...] | None:
-    """What is equal of two tasks that are the same; traits as files keep them."""
-    traits = sorted((name, float(np.float32(value))) for name, value in task.description.items())
-    return (task.name, str(traits)) if traits else None
+def _is_same(one: PastTask, other: PastTask) -> bool:
+    """Whether two tasks are one, as far as they tell; trials cut short by time may vary."""
+    if one.name != other.name or not one.description or _traits(one) != _traits(other):
+        return False
+    mine, theirs = _by_config(one), _by_config(other)
+    pairs = [(one.losses[mine[key]], other.losses[theirs[key]]) for key in mine.keys() & theirs]
+    known = [(a, b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
+    return sum(math.isclose(a, b, rel_tol=1e-4) for a, b in known) > len(known) / 2
 
 
-def _joined(tasks: Sequence[PastTask]) -> PastTask:
-    if len(tasks) == 1:
-        return tasks[0]
+def _traits(task: PastTask) -> dict[str, float]:
+    """The description as files keep it."""
+    return {name: float(np.float32(value)) for name, value in task.description.items()}
+
+
+def _by_config(task: PastTask) -> dict[str, int]:
+    """The first place of each config."""
+    places = reversed(list(enumerate(task.configs)))
+    return {json.dumps(config, sort_keys=True): at for at, config in places}
+
+
+def _joined(one: PastTask, other: PastTask) -> PastTask:
+    """The evaluations of both, of a config that both have the first one's."""
+    tasks = (one, other)
     first: dict[str, tuple[PastTask, int]] = {}
     for task in tasks:
         for at, config in enumerate(task.configs):

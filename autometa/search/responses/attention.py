@@ -93,10 +93,20 @@ class Attention:
     def distances(
         self, description: Mapping[str, float], others: Sequence[Mapping[str, float]]
     ) -> Array:
-        """How far others are from it (n,), in deviations of a trait; 0 for one just like it."""
-        rows = [[one.get(name, np.nan) for name in self.names] for one in (description, *others)]
-        standard = self._standard(np.array(rows, dtype=np.float64))
-        found: Array = np.sqrt(((standard[1:] - standard[:1]) ** 2).mean(1))
+        """How far others are from it (n,), in deviations of a trait; 0 for one just like it.
+
+        By the traits that both have; infinite where these are less than half.
+        """
+        rows = np.array(
+            [[one.get(name, np.nan) for name in self.names] for one in (description, *others)],
+            dtype=np.float64,
+        ).reshape(1 + len(others), len(self.names))
+        is_told = np.isfinite(rows[1:]) & np.isfinite(rows[:1])
+        standard = self._standard(rows)
+        squares = np.where(is_told, (standard[1:] - standard[:1]) ** 2, 0.0).sum(1)
+        n_told = is_told.sum(1)
+        is_enough = n_told >= max(1.0, _COVERAGE * len(self.names))
+        found: Array = np.where(is_enough, np.sqrt(squares / np.maximum(n_told, 1)), np.inf)
         return found
 
     def _standard(self, values: Array) -> Array:

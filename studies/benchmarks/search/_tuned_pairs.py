@@ -106,6 +106,9 @@ def run_pairs(plan: TunePlan) -> Iterator[tuple[Tuned, Tuned]]:
                 for one in pair:
                     kept[one.key] = one
                     _append(plan.work, one)
+            if not all(kept[key].best for key in keys):
+                sys.stderr.write(f"{listed.slug} is left out: an arm finished no trial\n")
+                continue
             yield kept[keys[0]], kept[keys[1]]
 
 
@@ -155,19 +158,24 @@ def _tune(
         )
         wall_s = time.monotonic() - begun
     found = json.loads(done.stdout)
-    sign = -1.0 if found["is_greater_better"] else 1.0
+    is_greater_better = bool(found["is_greater_better"])
     return Tuned(
         listed.slug,
         listed.kind,
         split,
         options,
         budget_s,
-        test_loss=sign * found["test_score"],
-        ensemble_loss=sign * found["score"],
+        test_loss=_loss(found["test_score"], is_greater_better=is_greater_better),
+        ensemble_loss=_loss(found["score"], is_greater_better=is_greater_better),
         best=tuple(_best_so_far(found["trials"], begun_at)),
         n_trials=len(found["trials"]),
         wall_s=round(wall_s, 2),
     )
+
+
+def _loss(score: float, *, is_greater_better: bool) -> float:
+    """As trials have it."""
+    return 1.0 - score if is_greater_better else score
 
 
 def _best_so_far(
