@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from autometa.records import TrialRecord, TrialState
 
@@ -18,8 +19,8 @@ from autometa.records import TrialRecord, TrialState
 NEARNESS = 0.05
 # no learner is given up: with more trials it may yet catch up
 LEAST_WEIGHT = 0.03
-# A trial counts at least this part of a mean one: the hundredth of a quick learner gains less
-# than the tenth of a slow one, however little it takes
+# A trial counts at least this part of what one of a learner takes on average: the hundredth of a
+# quick learner gains less than the tenth of a slow one, however little it takes
 LEAST_COST = 0.5
 
 
@@ -46,12 +47,13 @@ class Allocation:
         `extra` is what each spends beyond the finished trials.
         """
         weights = self.weights(trials)
-        costs = [self.cost(trial) for trial in trials]
-        least = LEAST_COST * sum(costs) / max(len(costs), 1)
-        spent = dict.fromkeys(self.learners, 0.0)
-        for trial, cost in zip(trials, costs, strict=True):
-            if trial.learner in spent:
-                spent[trial.learner] += max(cost, least)
+        costs: dict[str, list[float]] = {learner: [] for learner in self.learners}
+        for trial in trials:
+            if trial.learner in costs:
+                costs[trial.learner].append(self.cost(trial))
+        means = [fmean(one) for one in costs.values() if one]
+        least = LEAST_COST * fmean(means) if means else 0.0
+        spent = {learner: sum(max(cost, least) for cost in one) for learner, one in costs.items()}
         for learner, cost in (extra or {}).items():
             spent[learner] += cost
         candidates = [learner for learner in self.learners if learner not in without]

@@ -72,15 +72,18 @@ def _plain(model: CurveModel | GainModel | None) -> dict[str, object] | None:
 
 
 def _built(kind: type[_Model], facts: Mapping[str, Any] | None) -> _Model | None:
-    if facts is None:
-        return None
-    arrays = {name: np.array(facts[name], dtype=np.float64) for name in _ARRAYS}
-    n = len(arrays["center"])
+    return None if facts is None else kind(**_values(facts))
+
+
+def _values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's fields. Raises `ValueError` if they do not fit together."""
+    values: dict[str, Any] = dict(facts)
+    for name in _ARRAYS:
+        values[name] = np.array(facts[name], dtype=np.float64)
+    n = len(values["center"])
     wanted = {"center": (n,), "scale": (n,), "reach": (2, n), "weights": terms(np.zeros(n)).shape}
-    if any(arrays[name].shape != shape for name, shape in wanted.items()):
+    if any(values[name].shape != shape for name, shape in wanted.items()):
         raise ValueError("arrays do not fit together")
-    rest = {name: value for name, value in facts.items() if name not in _ARRAYS}
-    numbers = np.concatenate([*(one.ravel() for one in arrays.values()), [*rest.values()]])
-    if not np.isfinite(numbers.astype(np.float64)).all():
+    if not all(np.isfinite(value).all() for value in values.values()):
         raise ValueError("some number is not finite")
-    return kind(**arrays, **rest)
+    return values

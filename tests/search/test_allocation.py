@@ -39,7 +39,7 @@ def test_time_goes_by_weight() -> None:
     """Over many choices seconds are shared as the weights say, whatever one trial takes."""
     allocation = _allocation()
     trials = [_trial(0, "a", 0.5), _trial(1, "b", 0.525), _trial(2, "c", 0.9)]
-    seconds = {"a": 0.2, "b": 2.0, "c": 1.0}
+    seconds = {"a": 1.0, "b": 2.0, "c": 1.5}
     for number in range(3, 400):
         learner = allocation.choose(trials) or ""
         trials.append(_trial(number, learner, None, seconds[learner]))
@@ -53,3 +53,14 @@ def test_what_runs_counts_as_spent() -> None:
     """A learner that is being tried is behind its share no longer."""
     trials = [_trial(0, "a", 0.5), _trial(1, "b", 0.5), _trial(2, "c", 0.5)]
     assert _allocation().choose(trials, {"a": 1.0, "b": 1.0}) == "c"
+
+
+def test_a_quick_trial_counts_half_a_mean_one_at_least() -> None:
+    """A learner whose trials take nothing is not tried a hundred times as often as its equal."""
+    allocation = Allocation(["quick", "slow"], 1.0, lambda trial: trial.duration_s)
+    trials = [_trial(0, "quick", 0.5, 0.01), _trial(1, "slow", 0.5, 1.0)]
+    for number in range(2, 60):
+        learner = allocation.choose(trials) or ""
+        trials.append(_trial(number, learner, 0.5, 0.01 if learner == "quick" else 1.0))
+    counts = [sum(one.learner == name for one in trials) for name in ("quick", "slow")]
+    assert 2 < counts[0] / counts[1] < 8

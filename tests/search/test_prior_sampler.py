@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -278,6 +279,46 @@ def test_cheap_configs_come_first_where_seconds_count() -> None:
         for counts in (True, False)
     ]
     assert depths[0] < depths[1]
+
+
+def test_seconds_count_less_the_fewer_are_left() -> None:
+    """With all of the budget left wholly, with nothing left not at all."""
+    history = bowls()
+    dear = replace(
+        history,
+        tasks=tuple(
+            replace(task, costs_s=np.array([10.0 ** float(c["depth"] or 1) for c in task.configs]))
+            for task in history.tasks
+        ),
+    )
+
+    def params(options: AdvisorOptions) -> list[dict[str, object]]:
+        return [one.params for one in _run(PriorSampler(dear, seed=0, options=options), 10).trials]
+
+    cooled = AdvisorOptions(per_second=True, share_left=lambda: 0.0)
+    full = AdvisorOptions(per_second=True, share_left=lambda: 1.0)
+    assert params(cooled) == params(AdvisorOptions())
+    assert params(full) == params(AdvisorOptions(per_second=True)) != params(cooled)
+
+
+def test_what_took_long_in_the_study_itself_is_tried_less() -> None:
+    """By the clock of its own trials, if that is to count, where no past tells of seconds."""
+
+    def n_slow(options: AdvisorOptions) -> int:
+        sampler = PriorSampler(History(), space=BOWL, seed=1, options=options)
+        study = optuna.create_study(sampler=sampler)
+        for at in range(40):
+            study.enqueue_trial({"kind": "tree" if at % 2 else "line"}) if at < 8 else None
+            trial = study.ask()
+            loss = _objective(trial) * 1e-3 + 1.0  # kinds differ by seconds more than by loss
+            study.tell(trial, loss)
+            frozen = study.get_trials(deepcopy=False)[-1]
+            assert frozen.datetime_start is not None
+            took = timedelta(seconds=100.0 if trial.params["kind"] == "line" else 0.5)
+            frozen.datetime_complete = frozen.datetime_start + took
+        return sum(trial.params["kind"] == "line" for trial in study.trials[8:])
+
+    assert n_slow(AdvisorOptions(per_second=True, has_clock=True)) < n_slow(AdvisorOptions())
 
 
 def test_a_setting_that_is_fixed_is_searched_for_its_own_best() -> None:

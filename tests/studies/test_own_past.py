@@ -36,7 +36,7 @@ def _add(store: Store, setting: Setting, name: str, mark: str, distance: float =
     study = store.start_study(NewStudy(mark * 64, name, mark, "rmse", 7, "3-fold"))
     space = setting.spaces["linear"]
     for number in range(8):
-        others = {"features": "curves", "scaling": "robust", "n_knots": 4 + number}
+        others: Config = {"features": "curves", "scaling": "robust", "n_knots": 4 + number}
         config = space.complete(ODD if number == 3 else others)
         loss = 0.1 if number == 3 else 5.0 + number
         store.add_trial(

@@ -18,7 +18,7 @@ from autometa.search.pruning import FoldPruner
 from autometa.search.sampling import make_sampler
 from autometa.search.stopping import NeverStop
 from autometa.spaces import Float, Int, Parameter, Space
-from autometa.studies.asking import Asker
+from autometa.studies.asking import Asked, Asker
 from autometa.studies.budget import Deadline
 from autometa.studies.evaluation import WorkUnit
 from autometa.studies.execution import WorkerEndedError
@@ -82,7 +82,27 @@ def _good(unit: WorkUnit) -> TrialRecord:
     )
 
 
-def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -> SearchLoop:
+class _Spy(Asker):
+    """Remembers which learners it was asked for, None where the sampler was to choose."""
+
+    asked_for: list[tuple[int, str | None]]
+
+    def ask(self, learner: str | None = None) -> Asked:
+        asked = super().ask(learner)
+        self.asked_for = [*getattr(self, "asked_for", []), (asked.number, learner)]
+        return asked
+
+
+class _StopAtSeven:
+    """Ends a study that has seven trials."""
+
+    def reason_to_stop(self, trials: Sequence[TrialRecord]) -> str | None:
+        return "seven" if len(trials) >= 7 else None
+
+
+def _loop(
+    executor: _HandExecutor, limits: Limits, records: list[TrialRecord], **seams: Any
+) -> SearchLoop:
     first = [ProposedConfig("hill", {"x": 0.0}, "default")]
     proposers = Proposers(
         "off",
@@ -92,8 +112,9 @@ def _loop(executor: _HandExecutor, limits: Limits, records: list[TrialRecord]) -
         NeverStop(),
         relative_cost=lambda learner, config: 1.0,
     )
+    proposers = replace(proposers, **seams)
     return SearchLoop(
-        asker=Asker(SPACES, make_sampler(0), first, records),
+        asker=_Spy(SPACES, make_sampler(0), first, records),
         executor=executor,
         proposers=proposers,
         workspace=Path("nowhere"),
@@ -199,3 +220,49 @@ def test_an_interrupted_loop_keeps_what_was_told() -> None:
     loop.is_interrupted = lambda: len(records) >= 5
     loop.run()
     assert 5 <= len(records) < 99
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+@pytest.mark.parametrize("n_workers", [2, 3, LAG])
+def test_a_study_that_is_stopped_has_the_same_trials_on_any_number_of_workers(
+    n_workers: int, is_newest_first: bool
+) -> None:
+    """What a stopper is told does not depend on which trial happened to end first."""
+    found: list[list[tuple[int, str, object]]] = []
+    for executor in (
+        _HandExecutor(1, False, _good),
+        _HandExecutor(n_workers, is_newest_first, _good),
+    ):
+        records: list[TrialRecord] = []
+        limits = Limits(Deadline.after(None), None, 40)
+        loop = _loop(executor, limits, records, stopper=_StopAtSeven())
+        loop.run()
+        assert loop.stop_reason == "seven"
+        found.append(_configs(records))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("chooses", [True, False])
+def test_a_sampler_that_knows_learners_chooses_every_other_one(chooses: bool) -> None:
+    """Of the configs that nobody proposed; after a refusal, and without it, shares decide."""
+    records: list[TrialRecord] = []
+    limits = Limits(Deadline.after(None), None, 20)
+    loop = _loop(_HandExecutor(1, False, _good), limits, records, chooses_learners=chooses)
+    loop.run()
+    assert isinstance(loop.asker, _Spy)
+    free = [number for number, learner in loop.asker.asked_for if learner is None]
+    assert (len(free) > 5) == chooses
+    assert all(number % 2 for number in free)
+
+
+def test_a_learner_that_has_nothing_left_is_left_alone_for_a_while() -> None:
+    """It is not asked four times in vain before every trial of the others."""
+    records: list[TrialRecord] = []
+    limits = Limits(Deadline.after(None), None, 60)
+    loop = _loop(_HandExecutor(1, False, _good), limits, records)
+    loop.run()
+    assert isinstance(loop.asker, _Spy)
+    assert len(records) == 60
+    tried = {record.number for record in records}
+    in_vain = [at for at, learner in loop.asker.asked_for if learner == "step" and at not in tried]
+    assert 0 < len(in_vain) < 60

@@ -18,10 +18,10 @@ from autometa.search.responses.kernel import Kernel
 from autometa.search.responses.learning import (
     LearningOptions,
     _maximise,
-    _posterior,
-    _regrets,
     _Task,
     learn_responses,
+    posterior,
+    regrets_of,
 )
 from tests.search.past_tasks import BOWL, bowls
 
@@ -101,7 +101,7 @@ def test_many_evaluations_speak_for_themselves() -> None:
     assert told[-1, 0] > 0.5 > -0.5 > told[-1, 1]
 
 
-def test_both_systems_give_the_same_posterior() -> None:
+def test_both_systems_give_the_sameposterior() -> None:
     """By the smaller system or by precisions, it is the formula of a conditioned normal."""
     rng = np.random.default_rng(0)
     root = rng.standard_normal((6, 6))
@@ -111,7 +111,7 @@ def test_both_systems_give_the_same_posterior() -> None:
         around = rng.uniform(0.1, 1.0, n)
         gain = covariance @ weights.T
         gain = gain @ np.linalg.inv(weights @ covariance @ weights.T + np.diag(around))
-        found, left = _posterior(weights, around, scores, mean, covariance)
+        found, left = posterior(weights, around, scores, mean, covariance)
         np.testing.assert_allclose(found, mean + gain @ (scores - weights @ mean), atol=1e-9)
         np.testing.assert_allclose(left, covariance - gain @ weights @ covariance, atol=1e-9)
 
@@ -207,7 +207,7 @@ def test_regrets_are_shares_of_a_tasks_range() -> None:
     """Five losses from 10 to 30: none at the best, half at the middle, all at the worst."""
     losses = np.array([30.0, 10.0, 20.0, 15.0, 25.0])
     task = _on_a_line("one", np.linspace(0.0, 1.0, 5), losses)
-    found = _regrets(task)
+    found = regrets_of(gaussian_quantiles(task.losses), task.losses)
     assert found[0] == 0.0
     assert found[len(KNOTS) // 2] == pytest.approx(0.5)
     assert found[-1] == 1.0
@@ -219,7 +219,7 @@ def test_a_failure_costs_the_whole_range() -> None:
     places = np.linspace(0.0, 1.0, 20)
     losses = np.where(places > 0.7, np.nan, places)
     task = _on_a_line("failing", places, losses)
-    assert _regrets(task)[-1] == 1.0
+    assert regrets_of(gaussian_quantiles(task.losses), task.losses)[-1] == 1.0
     found = learn_responses(History((task,), _LINE))
     told = _told(found, np.array([0.1, 0.9]))[0]
     assert told[1] > 0.5 > told[0]
