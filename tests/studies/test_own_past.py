@@ -11,6 +11,7 @@ import pytest
 from autometa.errors import OptionError, StoreError
 from autometa.priors._base import ConfigsRequest
 from autometa.records import TrialRecord, TrialState
+from autometa.search.responses.extending import extend
 from autometa.search.shipped import shipped_responses
 from autometa.spaces import Config
 from autometa.storage import NewStudy, Store, TableRecord
@@ -116,6 +117,23 @@ def test_responses_of_more_tasks_follow_their_losses(tmp_path: Path, setting: Se
     np.testing.assert_array_equal(more.means[:-1], responses.means)
     assert more.tasks[-1].name == "twin"
     assert more.pool[: len(responses.pool)] == responses.pool
+
+
+def test_what_failed_is_no_config_worth_trying(tmp_path: Path, setting: Setting) -> None:
+    """However few others a task has."""
+    responses = shipped_responses()
+    assert responses is not None
+    with Store.open(tmp_path / "store.db") as store:
+        study = _add(store, setting, "twin", "a")
+        failed = setting.spaces["linear"].complete({"features": "plain", "scaling": "robust"})
+        for number in range(8, 11):
+            store.add_trial(study, TrialRecord(number, "linear", failed, TrialState.FAILED))
+        own = _find(store, setting)
+    (task,) = own.history.tasks
+    few = replace(task, configs=task.configs[-6:], losses=task.losses[-6:], costs_s=None)
+    assert np.isnan(few.losses).sum() == 3
+    more = extend(responses, replace(own.history, tasks=(few,)))
+    assert len(more.pool) - len(responses.pool) <= 3
 
 
 def test_the_options_say_whose_past(tmp_path: Path, setting: Setting) -> None:

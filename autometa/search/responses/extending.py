@@ -51,7 +51,8 @@ def extend(responses: Responses, history: History) -> Responses:
         means.append(response)
         regrets.append(regrets_of(scores, task.losses))
         facts.append(TaskFacts(task.name, task.family, dict(task.description)))
-        for at in np.argsort(scores, kind="stable")[:_BEST_OF_TASK]:
+        best = [at for at in np.argsort(scores, kind="stable") if np.isfinite(task.losses[at])]
+        for at in best[:_BEST_OF_TASK]:
             pool.setdefault(json.dumps(dict(task.configs[at]), sort_keys=True), task.configs[at])
     return replace(
         responses,
