@@ -56,3 +56,11 @@ def test_tasks_that_may_be_others_stay_apart() -> None:
     merged = merge((History((first, unknown)), History((other, unknown))))
     assert [task.losses[0] for task in merged.tasks] == [1.0, 3.0, 2.0, 3.0]
     assert len(merge((History((unknown,)),) * 2).tasks) == 2
+
+
+def test_other_seeds_are_no_other_task() -> None:
+    """One loss that is the same tells it, whatever chance did to others; or all that are near."""
+    one = History((_task("iris", [0.1, 0.2], [0.3, 0.4]),))
+    by_chance = History((_task("iris", [0.1, 0.2], [0.3, 0.6]),))
+    near = History((_task("iris", [0.1, 0.2], [0.301, 0.402]),))
+    assert len(merge((one, by_chance)).tasks) == len(merge((one, near)).tasks) == 1
