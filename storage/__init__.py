@@ -5,9 +5,13 @@ Knows no torch, sklearn or optuna. Callers get frozen values, never rows or sess
 
 from autometa.storage.records import (
     ModelRecord,
+    NetworkRecord,
     NewStudy,
     Owner,
+    PriorRecord,
+    Promotion,
     ProposalRecord,
+    SampleRecord,
     StudyRecord,
     StudyStatus,
     StudySummary,
@@ -17,9 +21,13 @@ from autometa.storage.store import Store
 
 __all__ = [
     "ModelRecord",
+    "NetworkRecord",
     "NewStudy",
     "Owner",
+    "PriorRecord",
+    "Promotion",
     "ProposalRecord",
+    "SampleRecord",
     "Store",
     "StudyRecord",
     "StudyStatus",

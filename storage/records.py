@@ -54,7 +54,8 @@ class Owner:
 class TableRecord:
     """A table as history remembers it; `fingerprint` is the SHA-256 of its contents.
 
-    `description` holds metafeatures, computed as of `description_version`.
+    `description` holds metafeatures, computed as of `description_version`. `column_names` is None
+    if they are not kept.
     """
 
     fingerprint: str
@@ -67,6 +68,7 @@ class TableRecord:
     description: Mapping[str, float] = field(default_factory=dict[str, float])
     description_version: int = 1
     created_at: datetime = field(default_factory=utc_now)
+    column_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +151,57 @@ class ProposalRecord:
     kind: str
     content: Mapping[str, object]
     origin: str
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    """The best network of a study, fine-tuned by trial `number`.
+
+    `content` is a safetensors file, `facts` say what its inputs are.
+    """
+
+    study_id: str
+    number: int
+    facts: Mapping[str, object]
+    content: bytes
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """Some rows of a table as a Parquet file, and the options its columns are read with."""
+
+    table: str
+    n_rows: int
+    options: Mapping[str, object]
+    content: bytes
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorRecord:
+    """A prior made from the store: `digest` is the SHA-256 of its file, `content` the file.
+
+    `parent` is the digest of the prior it was made from; `card` says what it was trained on,
+    `gates` how it fared beside the one then in use. Lists leave `content` out: it is empty there.
+    """
+
+    digest: str
+    name: str
+    kind: str
+    parent: str | None
+    card: Mapping[str, object]
+    gates: Mapping[str, object]
+    content: bytes = b""
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Since `created_at` the prior of `digest` is in use; None is the one that comes with us."""
+
+    kind: str
+    digest: str | None
+    reason: str
     created_at: datetime = field(default_factory=utc_now)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Text,
     TypeDecorator,
@@ -26,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 PREFIX = "autometa_"
 VERSION_TABLE = "autometa_alembic_version"
-SCHEMA_VERSION = "0002"  # the newest migration; a test compares the two
+SCHEMA_VERSION = "0003"  # the newest migration; a test compares the two
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,6 +73,7 @@ class TableRow(Base):
     n_classes: Mapped[int]
     description: Mapped[str] = mapped_column(Text)
     description_version: Mapped[int]
+    column_names: Mapped[str | None] = mapped_column(Text)  # a JSON list, if it may be kept
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -183,3 +185,87 @@ class ProposalRow(Base):
     content: Mapped[str] = mapped_column(Text)
     origin: Mapped[str] = mapped_column(Name)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class NetworkRow(Base):
+    """The best network of a study, fine-tuned: where one of a table like it may start.
+
+    `content` is a safetensors file, `facts` say what its inputs are.
+    """
+
+    __tablename__ = "autometa_network"
+
+    study_id: Mapped[str] = mapped_column(
+        ForeignKey("autometa_study.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int]
+    facts: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SampleRow(Base):
+    """Some rows of a table, as a Parquet file: what meta-training of weights needs."""
+
+    __tablename__ = "autometa_sample"
+
+    table_fingerprint: Mapped[str] = mapped_column(
+        ForeignKey("autometa_table.fingerprint", ondelete="CASCADE"), primary_key=True
+    )
+    n_rows: Mapped[int]
+    options: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EmbeddingRow(Base):
+    """A table's embedding by one prior: numbers (W,) as a JSON list."""
+
+    __tablename__ = "autometa_embedding"
+
+    table_fingerprint: Mapped[str] = mapped_column(
+        ForeignKey("autometa_table.fingerprint", ondelete="CASCADE"), primary_key=True
+    )
+    prior_digest: Mapped[str] = mapped_column(Hash, primary_key=True)
+    vector: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PriorRow(Base):
+    """A prior made from this store, found again by the SHA-256 of its file.
+
+    `parent` is the digest of the prior it was made from, `card` what it was trained on, `gates`
+    how it fared beside the one in use, all JSON.
+    """
+
+    __tablename__ = "autometa_prior"
+
+    digest: Mapped[str] = mapped_column(Hash, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Name)
+    parent: Mapped[str | None] = mapped_column(Hash)
+    card: Mapped[str] = mapped_column(Text)
+    gates: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PromotionRow(Base):
+    """Since when a prior is the one in use; without a digest it is the one that comes with us."""
+
+    __tablename__ = "autometa_promotion"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(Name)
+    digest: Mapped[str | None] = mapped_column(ForeignKey("autometa_prior.digest"))
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SettingRow(Base):
+    """A choice of the user for the whole store, as JSON."""
+
+    __tablename__ = "autometa_setting"
+
+    name: Mapped[str] = mapped_column(Name, primary_key=True)
+    value: Mapped[str] = mapped_column(Text)

@@ -29,6 +29,7 @@ from autometa.storage.engine import (
     writing,
 )
 from autometa.storage.integrity import find_problems
+from autometa.storage.learned import Priors
 from autometa.storage.migrate import ensure_schema
 from autometa.storage.past_studies import PastStudy, select_past_studies
 from autometa.storage.paths import default_store
@@ -43,6 +44,7 @@ from autometa.storage.records import (
     TableRecord,
     utc_now,
 )
+from autometa.storage.remembered import Remembered
 from autometa.storage.schema import StudyRow, TrialRow
 
 _TOUCH_STUDY = (
@@ -59,6 +61,10 @@ class Store:
         self._engine = engine
         self.owner = leases.new_owner()
         """Who holds the studies that are started or claimed here."""
+        self.priors = Priors(engine)
+        """Priors made from this store."""
+        self.remembered = Remembered(engine)
+        """What is kept of tables beyond their description."""
 
     @classmethod
     def open(

@@ -45,6 +45,7 @@ def insert_table(connection: Connection, table: TableRecord) -> None:
         "n_classes": table.n_classes,
         "description": to_json(dict(table.description)),
         "description_version": table.description_version,
+        "column_names": None if table.column_names is None else to_json(table.column_names),
         "created_at": table.created_at,
     }
     if known is None:
@@ -87,8 +88,9 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
 
 
 def _table(row: Any) -> TableRecord:
-    values = dict(row._mapping)
-    return TableRecord(**(values | {"description": from_json(row.description)}))
+    values = dict(row._mapping) | {"description": from_json(row.description)}
+    names = None if row.column_names is None else tuple(from_json(row.column_names))
+    return TableRecord(**(values | {"column_names": names}))
 
 
 def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRecord:

@@ -8,13 +8,18 @@ The files stay as they are for ever: they are what users have.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from autometa.records import CurvePoint, TrialRecord, TrialState
 from autometa.storage import (
     ModelRecord,
+    NetworkRecord,
     NewStudy,
+    PriorRecord,
+    Promotion,
     ProposalRecord,
+    SampleRecord,
     Store,
     StudyStatus,
     TableRecord,
@@ -51,6 +56,7 @@ TRIALS = (
 def main() -> None:
     path = Path(__file__).with_name(f"version_{SCHEMA_VERSION}.db")
     table = TableRecord("a" * 64, "flowers", 150, 4, "kind", "multiclass", 3, {"log_n": 5.01})
+    table = replace(table, column_names=("length", "width"))
     new = NewStudy(table.fingerprint, "flowers", "b" * 64, "log_loss", 7, "cv2", {"trials": 2})
     with Store.open(path) as store:
         store.add_table(table)
@@ -60,6 +66,14 @@ def main() -> None:
         store.add_model(ModelRecord(study.id, "flowers.autometa", {"log_loss": 0.5}))
         store.add_proposals([ProposalRecord(study.id, "config", {"depth": 3}, "default")])
         store.finish_study(study.id, StudyStatus.FINISHED, best_loss=0.5, baseline_loss=1.1)
+        store.remembered.add_network(NetworkRecord(study.id, 1, {"depth": 3}, b"tensors"))
+        store.remembered.add_sample(
+            SampleRecord(table.fingerprint, 1, {"target": "kind"}, b"PAR1")
+        )
+        store.remembered.add_embedding(table.fingerprint, "d" * 64, (0.5, -1.0))
+        store.remembered.choose("keep_rows", 2000)
+        store.priors.add(PriorRecord("d" * 64, "own", "networks", None, {}, {}, b"tensors"))
+        store.priors.promote(Promotion("networks", "d" * 64, "better"))
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
 
