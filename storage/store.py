@@ -276,10 +276,10 @@ class Store:
             study_rows.select_study(connection, model.study_id)
             study_rows.insert_model(connection, model)
 
-    def models(self, study_id: str) -> list[ModelRecord]:
-        """The models of a study, newest first."""
+    def models(self, *study_ids: str) -> list[ModelRecord]:
+        """The models of these studies, newest first."""
         with reading(self._engine) as connection:
-            return study_rows.select_models(connection, study_id)
+            return study_rows.select_models(connection, study_ids)
 
     def add_proposals(self, proposals: Iterable[ProposalRecord]) -> None:
         """Remember what a prior proposed, in this order, all or none."""

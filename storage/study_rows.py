@@ -264,9 +264,9 @@ def insert_model(connection: Connection, model: ModelRecord) -> None:
     connection.execute(insert(ModelRow), values)
 
 
-def select_models(connection: Connection, study_id: str) -> list[ModelRecord]:
-    """The models of a study, newest first."""
-    query = select(*ModelRow.__table__.c).where(ModelRow.study_id == study_id)
+def select_models(connection: Connection, study_ids: Collection[str]) -> list[ModelRecord]:
+    """The models of studies, newest first."""
+    query = select(*ModelRow.__table__.c).where(ModelRow.study_id.in_(study_ids))
     rows = connection.execute(query.order_by(ModelRow.created_at.desc(), ModelRow.id))
     return [
         ModelRecord(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -48,13 +48,49 @@ def history_of(studies: Iterable[PastStudy], source: str) -> History:
     of what a learner stops by, the mean of the folds that were finished. Distributions are those
     of the learners' spaces, for tables of any shape.
     """
-    merged: dict[tuple[object, ...], list[PastStudy]] = defaultdict(list)
-    for past in studies:
-        merged[_setting_of(past)].append(past)
-    names = Counter(together[0].table.name for together in merged.values())
-    tasks = tuple(_task(together, names) for together in merged.values())
+    merged = _merged(studies)
+    names = _names(merged)
+    tasks = tuple(
+        _task(together, name) for together, name in zip(merged.values(), names, strict=True)
+    )
     kept = tuple(task for task in tasks if task.configs)
     return History(kept, _distributions(kept), source)
+
+
+def task_names(studies: Iterable[PastStudy]) -> dict[str, str]:
+    """By the ids of studies, the names of the tasks that `history_of` makes of them."""
+    merged = _merged(studies)
+    return {
+        past.study.id: name
+        for together, name in zip(merged.values(), _names(merged), strict=True)
+        for past in together
+    }
+
+
+_Merged = dict[tuple[object, ...], list[PastStudy]]
+
+
+def _merged(studies: Iterable[PastStudy]) -> _Merged:
+    """The studies by what makes their losses comparable."""
+    merged: _Merged = defaultdict(list)
+    for past in studies:
+        merged[_setting_of(past)].append(past)
+    return merged
+
+
+def _names(merged: _Merged) -> list[str]:
+    """The tables' names, with the setting where it is needed to tell tasks apart."""
+    firsts = [together[0] for together in merged.values()]
+    counts = Counter(past.table.name for past in firsts)
+    return [
+        past.table.name + (_setting_in_words(past) if counts[past.table.name] > 1 else "")
+        for past in firsts
+    ]
+
+
+def _setting_in_words(past: PastStudy) -> str:
+    study, mark = past.study, past.table.fingerprint[:6]
+    return f" ({study.metric}, {study.split}, seed {study.seed}, {mark})"
 
 
 def _setting_of(past: PastStudy) -> tuple[object, ...]:
@@ -63,13 +99,12 @@ def _setting_of(past: PastStudy) -> tuple[object, ...]:
     return study.table, study.metric, study.split, study.seed
 
 
-def _task(together: Sequence[PastStudy], names: Mapping[str, int]) -> PastTask:
-    study, table = together[0].study, together[0].table
-    setting = f" ({study.metric}, {study.split}, seed {study.seed}, {table.fingerprint[:6]})"
+def _task(together: Sequence[PastStudy], name: str) -> PastTask:
+    table = together[0].table
     kept = _judged([one for past in together for one in _evaluations(past)])
     curves = tuple(one.curve for one in kept)
     return PastTask(
-        table.name + (setting if names[table.name] > 1 else ""),
+        name,
         tuple(one.config for one in kept),
         np.array([one.loss for one in kept], dtype=np.float64),
         np.array([one.cost_s for one in kept], dtype=np.float64),

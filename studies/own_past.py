@@ -16,12 +16,14 @@ from autometa.errors import StoreError
 from autometa.priors._base import ProposedConfig
 from autometa.search.explanations import Explanation
 from autometa.search.histories._base import History
+from autometa.search.proven_configs import ProvenConfig
 from autometa.search.responses._base import Responses
 from autometa.search.responses.attention import Attention
 from autometa.search.responses.extending import extend
 from autometa.search.shipped import shipped_responses
 from autometa.storage import Store, StudyRecord
 from autometa.studies.histories import history_of
+from autometa.studies.kin import Newcomer, find_proven
 from autometa.studies.options import TuneOptions
 from autometa.tables.description import DESCRIPTION_VERSION
 
@@ -34,10 +36,14 @@ MOST_TABLES = 24
 
 @dataclass(frozen=True, slots=True)
 class OwnPast:
-    """Past tasks of the user's store, and how similar their tables are, by the task's name."""
+    """Past tasks of the user's store, and how similar their tables are, by name.
+
+    `proven` are the configs that models of tables like it are made of, if any is its kin.
+    """
 
     history: History = field(default_factory=History)
     similarities: Mapping[str, float] = field(default_factory=dict[str, float])
+    proven: tuple[ProvenConfig, ...] = ()
 
     def extend(self, responses: Responses) -> Responses:
         """The responses with those of these tasks."""
@@ -46,13 +52,13 @@ class OwnPast:
 
 def find_own_past(
     store: Store,
-    description: Mapping[str, float],
+    newcomer: Newcomer,
     responses: Responses,
     *,
     study: str | None = None,
     without_studies: frozenset[str] = frozenset(),
 ) -> OwnPast:
-    """The past of tables like the described one, or one `study`'s; empty if there is none.
+    """The past of tables like the newcomer, or one `study`'s; empty if there is none.
 
     Similarity is 1 for a table just like it, and falls to 1 / e where all traits differ by their
     deviation over the tables of `responses`.
@@ -62,7 +68,7 @@ def find_own_past(
         tables = [table for table in tables if table.fingerprint == store.find_study(study).table]
     if not tables:
         return OwnPast()
-    attention = Attention.learn(responses)
+    attention, description = Attention.learn(responses), newcomer.description
     distances = attention.distances(description, [table.description for table in tables])
     nearest = np.argsort(distances, kind="stable")[:MOST_TABLES]
     near = [tables[at].fingerprint for at in nearest if np.isfinite(distances[at])]
@@ -74,14 +80,16 @@ def find_own_past(
     history = history_of(found, f"the store {store.shown_url}")
     tasks = history.tasks
     far = attention.distances(description, [task.description for task in tasks])
-    similarities = np.exp(-far).tolist()
-    return OwnPast(history, {task.name: similarities[at] for at, task in enumerate(tasks)})
+    by_name = {task.name: float(np.exp(-far[at])) for at, task in enumerate(tasks)}
+    by_mark = {tables[at].fingerprint: float(np.exp(-distances[at])) for at in nearest}
+    proven = find_proven(store, found, by_mark, newcomer)
+    return OwnPast(history, by_name, tuple(proven))
 
 
 def choose_own_past(
     options: TuneOptions,
     store: Store,
-    description: Mapping[str, float],
+    newcomer: Newcomer,
     without_studies: frozenset[str],
 ) -> OwnPast:
     """The past that the options name: of the study's own store, another one, one study, or none.
@@ -95,13 +103,13 @@ def choose_own_past(
     if responses is None or wanted == NONE or (wanted is None and options.is_counted):
         return OwnPast()
     if wanted is None:
-        return find_own_past(store, description, responses, without_studies=without_studies)
+        return find_own_past(store, newcomer, responses, without_studies=without_studies)
     named = find_source(wanted, store)
     if isinstance(named, Path | str):
         with Store.open(named, is_made=False) as other:
-            return find_own_past(other, description, responses, without_studies=without_studies)
+            return find_own_past(other, newcomer, responses, without_studies=without_studies)
     return find_own_past(
-        store, description, responses, study=named.id, without_studies=without_studies
+        store, newcomer, responses, study=named.id, without_studies=without_studies
     )
 
 

@@ -15,6 +15,7 @@ from autometa.search.curves import LearnedFoldPruner
 from autometa.search.first_configs import PortfolioConfigs
 from autometa.search.past_costs import PastCosts
 from autometa.search.past_sampling import PastSampling
+from autometa.search.proven_configs import ProvenConfigs
 from autometa.search.pruning import FoldPruner
 from autometa.search.sampling import ParzenSampling
 from autometa.search.shipped import shipped_judges, shipped_responses
@@ -24,6 +25,7 @@ from autometa.spaces import Config
 from autometa.studies.options import TuneOptions
 from autometa.studies.own_past import OwnPast
 
+_N_FIRST = 6  # configs that the past proposes
 _LEAST_TO_STOP = 100  # trials of a study that may be ended before its budget is
 
 
@@ -73,10 +75,12 @@ def _with_past(found: Proposers, options: TuneOptions, own: OwnPast) -> Proposer
     responses, judges = shipped_responses(), shipped_judges()
     if responses is not None:
         responses = own.extend(responses)
+        n_others = max(0, _N_FIRST - len(own.proven))
+        portfolio = PortfolioConfigs(responses, found.configs, n_others)
         found = replace(
             found,
             name="prior",
-            configs=PortfolioConfigs(responses, found.configs),
+            configs=ProvenConfigs(own.proven, portfolio),
             sampler=PastSampling(responses, has_clock=not options.is_counted),
             relative_cost=PastCosts(responses),
             chooses_learners=True,

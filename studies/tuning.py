@@ -26,6 +26,7 @@ from autometa.studies.execution import Executor
 from autometa.studies.final_fit import Reserve
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
+from autometa.studies.kin import Newcomer
 from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import (
@@ -237,7 +238,13 @@ class _Run:
         if not listens_to_past(self.options):
             return OwnPast()
         itself = frozenset((study.record.id,))
-        return choose_own_past(self.options, self.store, self.setting.description, itself)
+        newcomer = Newcomer(
+            self.setting.description,
+            self.setting.table.schema.target.kind.value,
+            len(self.setting.table),
+            self.options.budget_s,
+        )
+        return choose_own_past(self.options, self.store, newcomer, itself)
 
     def _make_asker(self, study: OpenStudy, proposers: Proposers, own: OwnPast) -> Asker:
         setting = self.setting

@@ -20,6 +20,7 @@ _N_TOLD = 3  # tasks that are named
 class Origin(StrEnum):
     """Where a config came from."""
 
+    MEMBER = "past member"
     PORTFOLIO = "portfolio"
     PAST = "past config"
     NEAR = "near the best"
@@ -30,7 +31,8 @@ class Origin(StrEnum):
 class Explanation:
     """What led to a config.
 
-    `entry` is the portfolio's entry, from 1, or the trial that the config is near. `tasks` are
+    `entry` is the portfolio's entry, from 1, or a trial: the one that the config is near, or that
+    it was in the past. `tasks` are
     the past tasks that spoke for it, with their shares. `expected` is the value of the study's
     objective, `low` and `high` nine tenths of the chance around it; None where too few trials tell
     the scale. `better_than` is the share of middling configs that it is expected to beat.
@@ -65,6 +67,8 @@ class Explanation:
     def _beginning(self) -> str:
         if self.origin is Origin.PORTFOLIO:
             return f"entry {self.entry} of the portfolio of past configs"
+        if self.origin is Origin.MEMBER:
+            return f"trial {self.entry} of a past study, a member of its model"
         if self.origin is Origin.NEAR:
             return f"near trial {self.entry}, by expected improvement"
         if self.origin is Origin.PAST:

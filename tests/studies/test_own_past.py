@@ -15,6 +15,7 @@ from autometa.search.responses.extending import extend
 from autometa.search.shipped import shipped_responses
 from autometa.spaces import Config
 from autometa.storage import NewStudy, Store, TableRecord
+from autometa.studies.kin import Newcomer
 from autometa.studies.options import TuneOptions
 from autometa.studies.own_past import OwnPast, choose_own_past, find_own_past, said_of
 from autometa.studies.proposers import choose_proposers
@@ -66,10 +67,14 @@ def test_a_table_without_traits_is_like_none(tmp_path: Path, setting: Setting) -
         assert not _find(store, setting).similarities
 
 
+def _newcomer(setting: Setting) -> Newcomer:
+    return Newcomer(setting.description, "regression", 90, 10.0)
+
+
 def _find(store: Store, setting: Setting, **more: str) -> OwnPast:
     responses = shipped_responses()
     assert responses is not None
-    return find_own_past(store, setting.description, responses, **more)  # type: ignore[arg-type]
+    return find_own_past(store, _newcomer(setting), responses, **more)  # type: ignore[arg-type]
 
 
 def test_the_nearest_tables_are_taken_with_their_similarity(
@@ -102,7 +107,9 @@ def test_what_won_on_the_twin_is_tried_first(tmp_path: Path, setting: Setting) -
     said = said_of(first, own)
     assert said is not None
     assert "from twin (similarity 1.00)" in said
-    assert said.startswith("6 first configs: ")
+    assert first[0].config == won
+    assert [one.is_reserve for one in first[:5]] == [False] * 5
+    assert all(one.is_reserve for one in first if one.origin == "default")
 
 
 def test_responses_of_more_tasks_follow_their_losses(tmp_path: Path, setting: Setting) -> None:
@@ -143,7 +150,7 @@ def test_the_options_say_whose_past(tmp_path: Path, setting: Setting) -> None:
     def names(
         wanted: TuneOptions, store: Store, without: frozenset[str] = frozenset()
     ) -> set[str]:
-        return set(choose_own_past(wanted, store, setting.description, without).similarities)
+        return set(choose_own_past(wanted, store, _newcomer(setting), without).similarities)
 
     with Store.open(tmp_path / "other.db") as other:
         _add(other, setting, "theirs", "c")
