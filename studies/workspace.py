@@ -199,6 +199,7 @@ class Workspace:
             "n_levels": features.n_levels,
             "number_names": features.number_names,
             "code_names": features.code_names,
+            "level_marks": features.level_marks,
         }
         (folder / "names.json").write_text(json.dumps(names))
 
@@ -217,6 +218,7 @@ class Workspace:
                 tuple(names["n_levels"]),
                 tuple(names["number_names"]),
                 tuple(names["code_names"]),
+                tuple(tuple(marks) for marks in names.get("level_marks", ())),
             )
             weights = None if self.weights is None else np.asarray(self.weights[rows])
             return Sample(features, self.target[rows], weights)

@@ -9,7 +9,7 @@ Axes: N rows, D number columns, C category columns, K outputs (classes; 1 for re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -93,7 +93,9 @@ class Features:
     """Encoded columns of N rows; what every learner starts from.
 
     `numbers` is (N, D) float32, NaN where missing, never infinite. `codes` is (N, C) int32:
-    0 for missing or never seen in training, 1..n_levels[c] for the levels seen.
+    0 for missing or never seen in training, 1..n_levels[c] for the levels seen. `level_marks` tell
+    a column's most frequent levels, in the order of their codes from 1, from those of any other
+    table; without them levels are known by their codes alone.
     """
 
     numbers: NDArray[np.float32]
@@ -101,12 +103,11 @@ class Features:
     n_levels: tuple[int, ...]
     number_names: tuple[str, ...]
     code_names: tuple[str, ...]
+    level_marks: tuple[tuple[str, ...], ...] = ()
 
     def take(self, rows: IntArray) -> Features:
         """The features of these row positions."""
-        return Features(
-            self.numbers[rows], self.codes[rows], self.n_levels, self.number_names, self.code_names
-        )
+        return replace(self, numbers=self.numbers[rows], codes=self.codes[rows])
 
     def select(self, numbers: IntArray, codes: IntArray) -> Features:
         """The features of these number and category columns, by position, in this order."""
@@ -116,6 +117,7 @@ class Features:
             tuple(self.n_levels[place] for place in codes),
             tuple(self.number_names[place] for place in numbers),
             tuple(self.code_names[place] for place in codes),
+            tuple(self.level_marks[place] for place in codes if self.level_marks),
         )
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ Axes: N rows, D number columns, C category columns.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from autometa.tables.texts import TextEncoder
 
 FORMAT = 1
 MAX_LEVELS = 10_000  # the rows of a level beyond it are too few to learn from
+_MOST_MARKED = 32  # levels of a column that are told from other tables' ones
 _JSON_NAME, _ARRAYS_NAME = "features.json", "features.safetensors"
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -100,6 +102,11 @@ class LevelEncoder:
         ordered = counts.sort(["n_rows", "level"], descending=[True, False])
         return cls(tuple(ordered["level"].head(MAX_LEVELS).to_list()))
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Hashes of the most frequent levels, which tell them from others in any table."""
+        return tuple(_mark(level) for level in self.levels[:_MOST_MARKED])
+
     def encode(self, column: pl.Series) -> NDArray[np.int32]:
         """The codes (N,)."""
         if not self.levels:
@@ -155,6 +162,7 @@ class FeatureEncoder:
             tuple(len(encoder.levels) for _, encoder in self.codes),
             tuple(names),
             tuple(column for column, _ in self.codes),
+            tuple(encoder.marks for _, encoder in self.codes),
         )
 
     def sources(self) -> dict[str, str]:
@@ -224,6 +232,10 @@ def _numbers(
 def _codes(card: Mapping[str, Any]) -> Iterator[tuple[str, LevelEncoder]]:
     for entry in card["codes"]:
         yield entry["column"], LevelEncoder(tuple(entry["levels"]))
+
+
+def _mark(level: str) -> str:
+    return hashlib.blake2b(level.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _sample(column: pl.Series) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,6 @@ _SMOOTHING = 5.0  # rows of the mean target that each level's mean begins with
 _N_FOLDS = 5
 _MAX_COLUMNS = 512  # beyond, those that tell most of the target by themselves
 _N_BINS = 8
-_NUMBER, _INDICATOR, _CODE = 0, 1, 2
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -72,6 +72,10 @@ class CellEncoder:
     codes (L + 1, R) of its column a code is. Then come products of `pairs` (P, 2) of these cell
     columns, with `pair_knots` (P, Q), and what `trees` say of all those, with `tree_knots` (C, Q).
     """
+
+    NUMBER: ClassVar[int] = 0
+    INDICATOR: ClassVar[int] = 1
+    CODE: ClassVar[int] = 2
 
     kinds: Integers
     columns: Integers
@@ -142,14 +146,14 @@ class CellEncoder:
             self.codes[column].shape[1] - 1 if column in self.codes else -1
             for column in self.columns.tolist()
         ]
-        knows = (self.kinds == _CODE) & (self.places < np.array(lasts, np.int64))
+        knows = (self.kinds == CellEncoder.CODE) & (self.places < np.array(lasts, np.int64))
         knows = knows if len(knows) else np.zeros(1, np.bool_)
         of_pairs = knows[self.pairs].any(1)
         return np.flatnonzero(~np.concatenate([knows, of_pairs]))
 
     def _take(self, kept: Integers) -> CellEncoder:
         """The same with some of the single cell columns, and no pairs."""
-        used = set(self.columns[kept][self.kinds[kept] == _CODE].tolist())
+        used = set(self.columns[kept][self.kinds[kept] == CellEncoder.CODE].tolist())
         return CellEncoder(
             self.kinds[kept],
             self.columns[kept],
@@ -186,9 +190,9 @@ class CellEncoder:
             self.knots,
             strict=True,
         ):
-            if kind == _NUMBER:
+            if kind == CellEncoder.NUMBER:
                 yield of_number(features.numbers[:, column], knots)
-            elif kind == _INDICATOR:
+            elif kind == CellEncoder.INDICATOR:
                 yield of_indicator(features.codes[:, column] == place)
             else:
                 yield of_number(own[column][:, place], knots)
@@ -233,7 +237,7 @@ def _fit_columns(
 ) -> tuple[CellEncoder, dict[int, Floats]]:
     """The encoder of single columns, and the training rows' codes (N, R) of coded columns."""
     found: list[tuple[int, int, int, Floats]] = [
-        (_NUMBER, column, 0, quantiles(features.numbers[:, column]))
+        (CellEncoder.NUMBER, column, 0, quantiles(features.numbers[:, column]))
         for column in range(features.numbers.shape[1])
         if _tells(features.numbers[:, column])
     ]
@@ -246,13 +250,15 @@ def _fit_columns(
         is_whole = np.isin(features.codes[:, column], levels[:2]).all()
         shown = levels[1:] if is_whole else levels
         none = np.zeros(N_KNOTS)
-        found += [(_INDICATOR, column, one, none) for one in shown[: options.max_indicators]]
+        found += [
+            (CellEncoder.INDICATOR, column, one, none) for one in shown[: options.max_indicators]
+        ]
     many = [
         column for column, levels in enumerate(frequent) if len(levels) > options.max_indicators
     ]
     tables, own = _fit_codes(features, targets, many, options.max_codes)
     found += [
-        (_CODE, column, place, quantiles(values))
+        (CellEncoder.CODE, column, place, quantiles(values))
         for column, codes in own.items()
         for place, values in enumerate(codes.T)
     ]

@@ -130,7 +130,7 @@ class WeightGenerator(nn.Module):
         tensors["first.weight"] = rows / deviation
         tensors["first.bias"] = self.first_bias + shift - mean / deviation
         units = hidden_units(first / deviation, tensors, self.shape.n_blocks)
-        tensors, fit = self._with_head(tensors, units, target, codes, embedding)
+        tensors, fit = self.with_head(tensors, units, target, codes, embedding)
         ordered = {name: tensors[name] for name in self.names}
         traits = traits_of(
             fit, is_there(cells[:n_described]), codes.shares > 0, has_classes=n_classes > 0
@@ -180,10 +180,13 @@ class WeightGenerator(nn.Module):
             tensors[f"blocks.{place}.bias"] = bias * scale + pairs[2 * place + 1]
         return tensors
 
-    def _with_head(
+    def with_head(
         self, tensors: Tensors, units: Tensor, target: Tensor, codes: TargetCodes, table: Tensor
     ) -> tuple[Tensors, HeadFit]:
-        """The tensors with those of the output layer, solved on these rows' units (N, H)."""
+        """The tensors with those of the output layer, solved on these rows' units (N, H).
+
+        `table` (W,) is the table's embedding.
+        """
         penalty, choice, sharpness = self.settle(table).unbind()
         choice = (choice + _FIRST_CHOICE).exp()
         head = solve_head(units, codes.head, codes.weights, penalty, choice)

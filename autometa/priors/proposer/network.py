@@ -97,6 +97,17 @@ class ColumnNetwork(nn.Module):
         """K."""
         return self.head.weight.shape[2]
 
+    def members(self) -> list[Tensors]:
+        """The tensors of each, by name, as it was made of: copies that nothing learns from."""
+        named = {name: one.detach() for name, one in self.named_parameters()}
+        flat = {
+            name: one.squeeze(1) if name.endswith("bias") else one for name, one in named.items()
+        }
+        return [
+            {name: one[place].clone() for name, one in flat.items()}
+            for place in range(self.n_members)
+        ]
+
     def mask_shape(self, n_rows: int) -> tuple[int, ...]:
         """The shape of a dropout mask; `forward` takes n_blocks + 1 of them, or none."""
         return (self.n_members, n_rows, self.width)

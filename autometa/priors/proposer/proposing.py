@@ -104,9 +104,7 @@ def propose_network(
     center, scale = _scale(train.target) if n_classes == 0 else (0.0, 1.0)
     places = draw_rows(train.target, MOST_SOLVED, rng)
     shown = train.take(places)
-    values = np.ascontiguousarray(shown.target)
-    standard = values if n_classes else ((values - center) / scale).astype(np.float32)
-    target = torch.from_numpy(standard)
+    target = torch.from_numpy(_standard(shown.target, center, scale, n_classes))
     # members share the cells, so that one encoder serves them all
     own, encoder = support_cells(shown.features, target, n_classes, proposer.cells)
     rows = _Rows(torch.from_numpy(own), target, shown.weights, n_classes)
@@ -167,11 +165,11 @@ class _Rows:
             tensors, settings, embedding, _ = proposer.generator(
                 self.cells[rows], self.target[rows], self.n_classes, MOST_DESCRIBED, weights
             )
-        if self.n_classes:
-            counts = torch.bincount(self.target[rows], minlength=self.n_classes)
-            rare = math.log(0.5 / len(rows))  # half a row's share for a class without any
-            tensors = {**tensors, "head.bias": tensors["head.bias"].where(counts > 0, rare)}
-        return tensors, settings, embedding
+        return (
+            rare_classes_low(tensors, self.target[rows], self.n_classes),
+            settings,
+            embedding,
+        )
 
     def usual(self) -> NDArray[np.float32]:
         """(K,) logs of the classes' shares, or 0 for values."""
@@ -181,6 +179,30 @@ class _Rows:
         counts = np.bincount(self.target.numpy(), weights, self.n_classes)
         shares: NDArray[np.float64] = (counts + 0.5 * weights.mean()) / counts.sum()
         return np.log(shares).astype(np.float32)
+
+
+def rare_classes_low(tensors: Tensors, target: Tensor, n_classes: int) -> Tensors:
+    """A network for these rows, with half a row's share for a class that none of them has."""
+    if not n_classes:
+        return tensors
+    counts = torch.bincount(target, minlength=n_classes)
+    rare = math.log(0.5 / len(target))
+    return {**tensors, "head.bias": tensors["head.bias"].where(counts > 0, rare)}
+
+
+def to_standard(
+    target: NDArray[np.float64] | NDArray[np.int64], proposal: NetworkProposal, n_classes: int
+) -> NDArray[np.int64] | NDArray[np.float32]:
+    """Classes as they are, values (N,) as the proposal's network takes them."""
+    return _standard(target, proposal.center, proposal.scale, n_classes)
+
+
+def _standard(
+    target: NDArray[np.float64] | NDArray[np.int64], center: float, scale: float, n_classes: int
+) -> NDArray[np.int64] | NDArray[np.float32]:
+    if n_classes:
+        return np.ascontiguousarray(target, dtype=np.int64)
+    return ((target - center) / scale).astype(np.float32)
 
 
 def _scale(target: NDArray[np.float64] | NDArray[np.int64]) -> tuple[float, float]:

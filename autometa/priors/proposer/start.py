@@ -44,7 +44,7 @@ class PriorStart:
         """A network where the config asks for one; else nothing."""
         if request.config.get("start", "standard") == "standard":
             return NetworkStart()
-        prior = _load(self.path, self.digest)
+        prior = load_start_prior(self)
         proposing = import_module("autometa.priors.proposer.proposing")
         members = request.config.get("proposals", 1)
         network = proposing.propose_network(
@@ -54,6 +54,11 @@ class PriorStart:
             proposing.ProposalOptions(members=members, seed=request.seed),
         )
         return NetworkStart(network=network, origin=f"prior {prior.card.name}")
+
+
+def load_start_prior(start: PriorStart) -> Prior:
+    """The prior that proposes, read once in a process."""
+    return _load(start.path, start.digest)
 
 
 @lru_cache(maxsize=2)
