@@ -95,13 +95,14 @@ def seconds_to(best: Best, loss: float) -> float:
 
 
 def reason(error: Exception) -> str:
-    """The end of what a command said, or of the error's own words."""
+    """The last line that a command said, or the error's own words."""
     said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
-    return str(said or error).strip()[-300:]
+    lines = str(said or error).strip().splitlines()
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines, without a line that a killed run tore."""
+    """The objects of a file of JSON lines, lists as tuples, without a line that a kill tore."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -109,9 +110,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             known = json.loads(line)
         except ValueError:
             continue
-        if "best" in known:
-            known["best"] = tuple((at, loss) for at, loss in known["best"])
-        yield known
+        yield {name: _as_tuples(value) for name, value in known.items()}
 
 
 def append_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
@@ -122,6 +121,10 @@ def append_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     with path.open("a", encoding="utf-8") as file:
         file.write("\n" * is_torn + text)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def _loss(score: float, *, is_greater_better: bool) -> float:

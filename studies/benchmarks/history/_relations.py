@@ -101,7 +101,7 @@ def copy(base: Rows, rng: np.random.Generator) -> Rows | None:
     """Measured again: other names, another order of columns, and noise of a hundredth."""
     order = [str(name) for name in rng.permutation(base.features)]
     floats = base.train.select(order).select(cs.float()).columns
-    scale = {name: _NOISE * float(base.train[name].fill_nan(None).std() or 0.0) for name in floats}
+    scale = {name: _NOISE * _deviation(base.train[name]) for name in floats}
 
     def disturb(frame: pl.DataFrame) -> pl.DataFrame:
         noisy = [
@@ -160,6 +160,12 @@ def row_numbers(frames: Sequence[pl.DataFrame]) -> set[int]:
     return {int(row) for frame in frames for row in frame[ROW]}
 
 
+def _deviation(column: pl.Series) -> float:
+    cells = column.to_numpy()
+    known = cells[np.isfinite(cells)]
+    return float(known.std()) if len(known) else 0.0
+
+
 def _half(column: pl.Series, rng: np.random.Generator) -> pl.Expr | None:
     middle = column.fill_nan(None).median() if column.dtype.is_float() else column.median()
     if column.n_unique() < 10 or middle is None:
@@ -174,7 +180,8 @@ def _category(column: pl.Series) -> pl.Expr | None:
         return None
     # the alphabet decides among equals: value_counts leaves their order open
     counts = written.value_counts().sort(["count", column.name], descending=[True, False])
-    return pl.col(column.name).cast(pl.String) == counts[column.name][0]
+    commonest = str(counts[column.name][0])
+    return pl.col(column.name).cast(pl.String).eq(commonest)
 
 
 def _filter(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:

@@ -34,7 +34,7 @@ from autometa.studies.benchmarks.search._families import hash_of
 from autometa.studies.table_folders import ListedTable, read_manifest
 
 LEAST_TABLES = 4
-_LEAST_ROWS = 400
+LEAST_ROWS = 400
 _SINGLES_IN = 8  # one table of so many has no kin
 _MEAN_FAMILY, _LEAST_FAMILY, _MOST_FAMILY = 3.5, 3, 5
 
@@ -94,7 +94,7 @@ def make_stream(plan: StreamPlan) -> list[StreamTable]:
         if queue is None:
             raise OptionError(
                 f"{plan.manifest} has tables for {len(queues)} of the {len(sizes)} families "
-                f"(half {plan.half!r}, {_LEAST_ROWS} rows and more, not what a prior was learned "
+                f"(half {plan.half!r}, {LEAST_ROWS} rows and more, not what a prior was learned "
                 "from): give a lower --n-tables, or other tables"
             )
         queues.append(queue)
@@ -127,7 +127,7 @@ def _draw_families(plan: StreamPlan) -> Iterator[list[ListedTable]]:
     known = set[str]() if plan.half == "design" else _known_families()
     fitting: dict[str, list[ListedTable]] = {}
     for one in sorted(listed, key=lambda table: table.slug):
-        if one.n_rows >= _LEAST_ROWS and one.family not in known:
+        if one.n_rows >= LEAST_ROWS and one.family not in known:
             fitting.setdefault(one.family, []).append(one)
     shuffled = sorted(fitting, key=lambda family: hash_of(plan.seed, family))
     yield from (fitting[family] for family in sorted(shuffled, key=lambda f: len(fitting[f]) == 1))

@@ -26,6 +26,7 @@ from autometa.studies.benchmarks.history._arms import (
     StreamRuns,
 )
 from autometa.studies.benchmarks.history._streams import (
+    LEAST_ROWS,
     LEAST_TABLES,
     StreamPlan,
     StreamTable,
@@ -83,7 +84,7 @@ def parse(given: list[str]) -> argparse.Namespace:
     add("--seconds", type=float, default=20.0, help="of each tuning [20]")
     add("--seed", type=int, default=0, help="draws the stream, splits and searches [0]")
     arms = f"parted by commas, of {', '.join(ARMS)} [{','.join(_DEFAULT_ARMS)}]"
-    add("--arms", type=_arms, default=_DEFAULT_ARMS, metavar="A,B", help=arms)
+    add("--arms", type=_names, default=_DEFAULT_ARMS, metavar="A,B", help=arms)
     add("--own-options", default="", help="of tune, for the arm own []")
     shipped = "of tune, for shipped and again [--from none]"
     add("--shipped-options", default="--from none", help=shipped)
@@ -111,22 +112,26 @@ def listed(stream: list[StreamTable]) -> list[dict[str, object]]:
     ]
 
 
-def _arms(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name for name in text.split(",") if name))
-    unknown = sorted(set(names) - set(ARMS))
-    if unknown or not names:
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in text.split(",") if name))
+
+
+def _require(options: argparse.Namespace) -> None:
+    """Raise `OptionError` for what cannot be measured."""
+    least = {"n_tables": LEAST_TABLES, "tables_limit": 1, "most_rows": LEAST_ROWS, "seed": 0}
+    require_counts(options, least)
+    if options.seconds <= 0:
+        raise OptionError("--seconds must be more than zero")
+    unknown = sorted(set(options.arms) - set(ARMS))
+    if unknown or not options.arms:
         said = f"there is no arm {', '.join(unknown)}" if unknown else "--arms names none"
         raise OptionError(f"{said}: give some of {', '.join(ARMS)}")
-    return names
 
 
 def main() -> None:
     """Run from the command line."""
     options = parse(sys.argv[1:])
-    least = {"n_tables": LEAST_TABLES, "tables_limit": 1, "most_rows": 400, "seed": 0}
-    require_counts(options, least)
-    if options.seconds <= 0:
-        raise OptionError("--seconds must be more than zero")
+    _require(options)
     plan = StreamPlan(
         options.tables,
         options.manifest,
