@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 
 from autometa.errors import OptionError
 from autometa.storage import Store
+from autometa.studies.benchmarks._tuning_runs import append_lines, read_lines
 from autometa.studies.benchmarks.history._arms import (
     AGAIN,
     NONE,
@@ -226,6 +228,26 @@ def test_a_killed_run_goes_on_where_its_runs_and_its_store_agree(
     with Store.open(place / "work" / STORE) as store:
         assert len(store.studies(limit=None)) == 2
     assert list(StreamRuns(_plan(place), stream).run(2)) == found
+
+
+def test_what_came_after_a_missing_table_is_not_kept(
+    tmp_path: Path, stream: list[StreamTable]
+) -> None:
+    """Its store knew of the table; the arms that have no such store are kept."""
+    runs = [
+        ArmRun(table.name, arm, table.kind, error="kept")
+        for table in stream
+        for arm in (OWN, SHIPPED, NONE)
+        if (table.place, arm) != (2, OWN)
+    ]
+    append_lines(tmp_path / RUNS, [asdict(run) for run in runs])
+    options = dict.fromkeys((OWN, SHIPPED, NONE), "--learners nothing")
+    found = list(StreamRuns(ArmsPlan(options, 40.0, 0, tmp_path), stream).run(3))
+    errors = [[run.error == "kept" for run in arms.values()] for arms in found]
+    assert errors == [[True, True, True], [False, False, True], [False, False, True]]
+    left = {(one["table"], one["arm"]) for one in read_lines(tmp_path / RUNS)}
+    assert (stream[3].name, OWN) not in left
+    assert (stream[3].name, NONE) in left
 
 
 def test_a_folder_of_another_stream_is_refused(

@@ -36,9 +36,8 @@ from autometa.studies.store_care import forget_table
 
 OWN, SHIPPED, NONE, AGAIN = "own", "shipped", "none", "again"
 ARMS = (OWN, SHIPPED, NONE, AGAIN)
-RUNS, STORE, PLAN = "runs.jsonl", "own.db", "stream.json"
+RUNS, STORE, PLAN, MODELS = "runs.jsonl", "own.db", "stream.json", "models"
 T = TypeVar("T")
-_MODEL = "model"
 _TOGETHER = 2
 _SEEDS_OF_STREAM = 1000
 
@@ -97,32 +96,47 @@ class StreamRuns:
         Raises `OptionError` if the folder holds another stream, or a store that has lost tables.
         """
         _claim(self.plan, self.stream)
-        found = (ArmRun(**known) for known in read_lines(self.plan.work / RUNS))
-        self._kept = {(one.table, one.arm): one for one in found}
-        pairs = [arm for arm in (OWN, SHIPPED) if arm in self.plan.options]
-        others = [arm for arm in self.plan.options if arm not in pairs]
-        is_new = False
+        self._read_kept()
+        others = [arm for arm in self.plan.options if arm not in self._pair]
         for group in _in_twos(self.stream[:n_tables]):
             for table in group:
-                # what came after a table that is tuned anew knew of the old run
-                is_new = (is_new and OWN in pairs) or not self._has(table, pairs)
-                if is_new:
-                    self._tune_pair(table, pairs)
+                if not self._has(table, self._pair):
+                    self._tune_pair(table)
             missing = [(t, arm) for t in group for arm in others if not self._has(t, [arm])]
             for units in _in_twos(missing):
                 self._tune_together(units)
             for table in group:
                 yield {arm: self._kept[table.name, arm] for arm in self.plan.options}
 
+    @property
+    def _pair(self) -> list[str]:
+        """The arms that run at the same moment on one table."""
+        return [arm for arm in (OWN, SHIPPED) if arm in self.plan.options]
+
+    def _read_kept(self) -> None:
+        """What is kept, but for pairs after one that is missing: their store knew of it."""
+        path = self.plan.work / RUNS
+        known = list(read_lines(path))
+        self._kept = {(run.table, run.arm): run for run in (ArmRun(**one) for one in known)}
+        missing = (one.place for one in self.stream if not self._has(one, self._pair))
+        place = next(missing, len(self.stream)) if OWN in self.plan.options else len(self.stream)
+        later = {one.name for one in self.stream[place:]}
+        stale = [key for key in self._kept if key[0] in later and key[1] in self._pair]
+        if stale:
+            for key in stale:
+                del self._kept[key]
+            path.unlink()
+            append_lines(path, [asdict(run) for run in self._kept.values()])
+
     def _has(self, table: StreamTable, arms: Sequence[str]) -> bool:
         return all((table.name, arm) in self._kept for arm in arms)
 
-    def _tune_pair(self, table: StreamTable, arms: Sequence[str]) -> None:
-        if OWN in arms:
+    def _tune_pair(self, table: StreamTable) -> None:
+        if OWN in self._pair:
             before = self.stream[: table.place - 1]
             known = [one.name for one in before if self._kept[one.name, OWN].error is None]
             keep_only(self.plan.work / STORE, known)
-        self._tune_together([(table, arm) for arm in arms])
+        self._tune_together([(table, arm) for arm in self._pair])
 
     def _tune_together(self, units: Sequence[tuple[StreamTable, str]]) -> None:
         """Run them at the same moment, and keep them in one write when all are done."""
@@ -134,8 +148,8 @@ class StreamRuns:
             runs = list(pool.map(partial(_tune, self.plan), *zip(*units, strict=True), folders))
             # only now: what measures must not slow an arm that is still at it
             done = [
-                _measured(run, table, folder)
-                for run, (table, _), folder in zip(runs, units, folders, strict=True)
+                _measured(run, _model(self.plan, table, arm, folder), table.write_test(folder))
+                for run, (table, arm), folder in zip(runs, units, folders, strict=True)
             ]
         append_lines(self.plan.work / RUNS, [asdict(one) for one in done])
         self._kept |= {(one.table, one.arm): one for one in done}
@@ -165,7 +179,7 @@ def _tune(plan: ArmsPlan, table: StreamTable, arm: str, folder: Path) -> ArmRun:
         table.kind,
         plan.budget_s,
         plan.seed * _SEEDS_OF_STREAM + table.place,
-        folder / _MODEL,
+        _model(plan, table, arm, folder),
         plan.work / STORE if arm == OWN else folder / "store.db",
         plan.options[arm],
     )
@@ -185,12 +199,17 @@ def _tune(plan: ArmsPlan, table: StreamTable, arm: str, folder: Path) -> ArmRun:
     )
 
 
-def _measured(run: ArmRun, table: StreamTable, folder: Path) -> ArmRun:
+def _model(plan: ArmsPlan, table: StreamTable, arm: str, folder: Path) -> Path:
+    """Where an arm saves its model; the own arm's stay, as a user's do."""
+    return plan.work / MODELS / table.name if arm == OWN else folder / "model"
+
+
+def _measured(run: ArmRun, model: Path, test: Path) -> ArmRun:
     """The run with what its model loses on the held-out rows."""
     if run.error is not None:
         return run
     try:
-        return replace(run, row_losses=measure_rows(folder / _MODEL, table.write_test(folder)))
+        return replace(run, row_losses=measure_rows(model, test))
     except AutometaError as error:
         return replace(run, error=reason(error))
 
