@@ -146,6 +146,28 @@ def test_the_second_half_is_judged_and_tables_without_kin_apart() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def test_what_is_worse_than_two_equal_runs_is_named() -> None:
+    """Worse than one of them may be that one's luck: here the first table's, not the second's."""
+    losses = {
+        "lucky": {OWN: (0.5, 0.6), SHIPPED: (0.1, 0.2), AGAIN: (0.5, 0.7)},
+        "harmed": {OWN: (0.5, 0.6), SHIPPED: (0.1, 0.2), AGAIN: (0.2, 0.3)},
+    }
+    measured = [
+        Measured(
+            _table(name, place, name),
+            {arm: _run(name, arm, rows, (3.0, 0.5)) for arm, rows in arms.items()},
+            (),
+        )
+        for place, (name, arms) in enumerate(losses.items(), start=1)
+    ]
+    report = value_report(measured, 2)
+    assert report["effects"]["own beside shipped"]["all"]["n_worse_beyond_noise"] == 2
+    assert report["worse_than_both_equal_runs"] == ["harmed"]
+    goal = report["goals"]["share worse beyond noise than two equal runs, all"]
+    assert goal == {"value": 0.5, "wanted": 0.1, "is_reached": False}
+    assert value_report(_measured(), 6)["worse_than_both_equal_runs"] is None
+
+
 def test_the_report_says_whether_kin_were_found() -> None:
     """By whole names: t_rows-400 is not t_rows-40."""
     measured = _measured()
@@ -241,7 +263,7 @@ def test_what_came_after_a_missing_table_is_not_kept(
         if (table.place, arm) != (2, OWN)
     ]
     append_lines(tmp_path / RUNS, [asdict(run) for run in runs])
-    options = dict.fromkeys((OWN, SHIPPED, NONE), "--learners nothing")
+    options = {str(arm): "--learners nothing" for arm in (OWN, SHIPPED, NONE)}
     found = list(StreamRuns(ArmsPlan(options, 40.0, 0, tmp_path), stream).run(3))
     errors = [[run.error == "kept" for run in arms.values()] for arms in found]
     assert errors == [[True, True, True], [False, False, True], [False, False, True]]

@@ -14,7 +14,7 @@ from autometa.studies.benchmarks.history._effects import Compared, compare, effe
 from autometa.studies.benchmarks.history._streams import StreamTable, n_tested_rows_learned
 from autometa.studies.benchmarks.metalearning._results import markdown_table
 
-COMPARISONS = ((OWN, SHIPPED), (OWN, NONE), (SHIPPED, NONE), (AGAIN, SHIPPED))
+COMPARISONS = ((OWN, SHIPPED), (OWN, AGAIN), (AGAIN, SHIPPED), (OWN, NONE), (SHIPPED, NONE))
 ALL, LATE, KIN, ALONE = "all", "second half", "with kin before", "without kin"
 _SHARE_BETTER, _SHARE_OF_TIME, _SHARE_WORSE = 0.65, 0.5, 0.10
 
@@ -51,18 +51,21 @@ def value_report(measured: Sequence[Measured], n_stream: int) -> dict[str, Any]:
         KIN: lambda table: bool(table.before),
         ALONE: lambda table: table.is_single,
     }
+    compared_arms = _compared(measured)
     effects = {
         f"{one} beside {other}": {
             name: effect([found for found in compared if is_in(found.table)])
             for name, is_in in groups.items()
         }
-        for (one, other), compared in _compared(measured).items()
+        for (one, other), compared in compared_arms.items()
     }
+    worse = _worse_than_both(compared_arms)
     return {
         "n_tables": len(measured),
         "n_families": len({one.table.family for one in measured}),
         "n_tested_rows_learned": n_tested_rows_learned([one.table for one in measured]),
-        "goals": _goals(effects),
+        "goals": _goals(effects, worse),
+        "worse_than_both_equal_runs": worse,
         "relatives": _relatives(measured),
         "effects": effects,
         "tables": _tables(measured),
@@ -89,7 +92,7 @@ def value_markdown(measured: Sequence[Measured], n_stream: int) -> str:
         for pair, groups in report["effects"].items()
         for name, found in groups.items()
     ]
-    rest = ("goals", "relatives", "n_tested_rows_learned")
+    rest = ("goals", "relatives", "worse_than_both_equal_runs", "n_tested_rows_learned")
     lines = [f"{name}: {report[name]}" for name in rest]
     head_effects = ("arms", "tables", "n", *_EFFECT_HEAD)
     parts = [markdown_table(head, tables), markdown_table(head_effects, effects), "\n".join(lines)]
@@ -116,7 +119,27 @@ def _compared(measured: Sequence[Measured]) -> dict[tuple[str, str], list[Compar
     }
 
 
-def _goals(effects: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, object]:
+def _worse_than_both(
+    compared: Mapping[tuple[str, str], Sequence[Compared]],
+) -> list[str] | None:
+    """Tables on which the own arm is worse beyond noise than the shipped one, and than it again.
+
+    Two equal runs differ by more than their held-out rows' noise: than one alone, by its luck.
+    None where no arm was run again.
+    """
+    if not {(OWN, SHIPPED), (OWN, AGAIN)} <= compared.keys():
+        return None
+    pairs = zip(compared[OWN, SHIPPED], compared[OWN, AGAIN], strict=True)
+    return [
+        one.table.name
+        for one, again in pairs
+        if one.is_worse_beyond_noise and again.is_worse_beyond_noise
+    ]
+
+
+def _goals(
+    effects: Mapping[str, Mapping[str, Mapping[str, Any]]], worse_than_both: Sequence[str] | None
+) -> dict[str, object]:
     """What was wanted of the own arm beside the shipped one: measured, wanted, reached or not."""
     groups = effects.get(f"{OWN} beside {SHIPPED}", {})
     if not groups or "test_loss" not in groups[LATE]:
@@ -137,6 +160,11 @@ def _goals(effects: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
             is_reached=worse <= _SHARE_WORSE * every["n_tables"],
         ),
     }
+    if worse_than_both is not None:
+        share = len(worse_than_both) / every["n_tables"]
+        goals["share worse beyond noise than two equal runs, all"] = _goal(
+            share, _SHARE_WORSE, is_reached=share <= _SHARE_WORSE
+        )
     if "test_loss" in alone:
         ratio = alone["test_loss"]["ratio"]
         goals["ratio of held-out losses without kin: its interval does not lie above 1"] = _goal(
