@@ -41,12 +41,23 @@ def choose_tables(
 
 
 def split_table(table: ListedTable, tables: Path, folder: Path, seed: int) -> tuple[Path, Path]:
-    """Write the 75/25 split of a table's rows as two parquet files, stratified by class.
+    """Write the 75/25 split of a table's rows as two parquet files."""
+    train, test = folder / "train.parquet", folder / "test.parquet"
+    frame = pl.read_parquet(tables / f"{table.slug}.parquet")
+    fit_rows, test_rows = split_frame(frame, table, seed)
+    fit_rows.write_parquet(train)
+    test_rows.write_parquet(test)
+    return train, test
+
+
+def split_frame(
+    frame: pl.DataFrame, table: ListedTable, seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """75 and 25 percent of the rows that have a target, shuffled and stratified by class.
 
     A row that is alone in its class goes to the training rows: no system could predict it.
     """
-    train, test = folder / "train.parquet", folder / "test.parquet"
-    frame = pl.read_parquet(tables / f"{table.slug}.parquet").drop_nulls(table.target)
+    frame = frame.drop_nulls(table.target)
     target = frame[table.target].cast(pl.String).to_numpy()
     is_class = table.kind != "regression"
     rows = np.arange(len(frame))
@@ -57,6 +68,4 @@ def split_table(table: ListedTable, tables: Path, folder: Path, seed: int) -> tu
         random_state=seed,
         stratify=target[~is_alone] if is_class else None,
     )
-    frame[[*fit_rows, *rows[is_alone]]].write_parquet(train)
-    frame[test_rows].write_parquet(test)
-    return train, test
+    return frame[[*fit_rows, *rows[is_alone]]], frame[test_rows]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from autometa.studies.benchmarks._loss_ratios import log_ratio, ratio_with_interval
 from autometa.studies.benchmarks.metalearning._results import markdown_table
 from autometa.studies.benchmarks.search._tuned_pairs import Tuned
 
-_LEAST = 1e-9
 _FIGURES = ("test_loss", "ensemble_loss", "trial_loss")
-_N_DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def effects(pairs: Sequence[tuple[Tuned, Tuned]]) -> list[TableEffect]:
     for table in dict.fromkeys(one.table for one, _ in pairs):
         own = [(a, b) for a, b in pairs if a.table == table]
         logs = {
-            name: statistics.fmean(_log_ratio(getattr(a, name), getattr(b, name)) for a, b in own)
+            name: statistics.fmean(log_ratio(getattr(a, name), getattr(b, name)) for a, b in own)
             for name in _FIGURES
         }
         to_best = [a.seconds_to(b.trial_loss) for a, b in own]
@@ -63,14 +62,11 @@ def tuned_report(found: Sequence[TableEffect]) -> dict[str, object]:
         return report
     for name in _FIGURES:
         logs = np.array([one.log_ratios[name] for one in found])
-        rng = np.random.default_rng(0)
-        draws = logs[rng.integers(0, len(logs), (_N_DRAWS, len(logs)))].mean(1)
-        low, high = np.exp(np.quantile(draws, (0.025, 0.975)))
         report[name] = {
             "n_better": int((logs < 0.0).sum()),
             "n_equal": int((logs == 0.0).sum()),
             "share_better": float((logs < 0.0).mean()),
-            "ratio": {"value": float(np.exp(logs.mean())), "low": float(low), "high": float(high)},
+            "ratio": asdict(ratio_with_interval(logs.tolist())),
         }
     seconds = statistics.median(one.seconds for one in found)
     report["median_seconds_to_best_without"] = seconds if math.isfinite(seconds) else None
@@ -106,7 +102,3 @@ def tuned_markdown(found: Sequence[TableEffect]) -> str:
     report = tuned_report(found)
     lines = [f"{name}: {value}" for name, value in report.items() if name != "tables"]
     return markdown_table(head, rows) + "\n\n" + "\n".join(lines)
-
-
-def _log_ratio(one: float, other: float) -> float:
-    return math.log(max(one, _LEAST) / max(other, _LEAST))
