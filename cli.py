@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
+from autometa.cli_keeping import store_keep
 from autometa.cli_options import (
     budget_options,
     collect_options,
@@ -313,6 +314,9 @@ def store_forget(table: str, store: str | None) -> None:
     from autometa.studies.store_care import forget_table
 
     click.echo(forget_table(table, store).sentence, err=True)
+
+
+store.add_command(store_keep)
 
 
 # with interspersed options click would eat the `--` that a benchmark's own parser needs

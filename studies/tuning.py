@@ -26,6 +26,7 @@ from autometa.studies.execution import Executor
 from autometa.studies.final_fit import Reserve
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
+from autometa.studies.keeping import rows_to_keep
 from autometa.studies.kin import Newcomer
 from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
@@ -41,6 +42,7 @@ from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.proposers import Proposers, choose_proposers, listens_to_past
 from autometa.studies.reasons import record_explanation
 from autometa.studies.results import TuneResult
+from autometa.studies.samples import take_sample
 from autometa.studies.search_loop import LAG, Limits, SearchLoop
 from autometa.studies.setting import Baseline, Setting, make_setting, measure_baseline
 from autometa.studies.snapshots import Snapshots
@@ -123,6 +125,7 @@ class _Run:
             self._say(text)
         if self.options.warm_start not in (None, NONE):
             find_source(str(self.options.warm_start), self.store)  # before anything is begun
+        n_kept = rows_to_keep(self.store, self.options)
         baseline = measure_baseline(self.setting)
         study = open_study(self.store, self.setting, self.options, baseline.loss)
         status = StudyStatus.INTERRUPTED  # whatever goes wrong, the same command goes on from here
@@ -137,7 +140,17 @@ class _Run:
             is_ours = self.store.finish_study(study.record.id, status, best_loss=best)
         if status is StudyStatus.FINISHED and is_ours:  # else another run works in the folder
             shutil.rmtree(study.workspace.folder, ignore_errors=True)
+            self._keep_rows(n_kept)
         return result
+
+    def _keep_rows(self, n_rows: int) -> None:
+        """Some of the rows that were searched on; a run that was broken off leaves none."""
+        if n_rows:
+            setting = self.setting
+            sample = take_sample(setting.table, setting.fingerprint, n_rows)
+            self.store.remembered.add_sample(sample)
+        elif self.options.keep_rows == 0:
+            self.store.remembered.drop_sample(self.setting.fingerprint)
 
     def _search_and_finish(
         self, study: OpenStudy, baseline: Baseline, output: Path, lease: LeaseKeeper
