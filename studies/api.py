@@ -67,6 +67,7 @@ class TuneWords(ReadingWords, total=False):
     warm_start: str | None
     prior_file: str | Path | None
     keep_rows: int | str | None
+    learn: str | None
     fresh: bool
     instant: bool
 
@@ -115,6 +116,7 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
       the study or the store that these are of (or "none": only those that come with us),
       `instant=True` (or `time=0`) takes the prior's network without a search
     * `keep_rows`: how many rows the store keeps for meta-training, at most 2,000, or "none"
+    * `learn="auto"` has a prior of your own learned in the background when the study is over
     * `fresh=True` does not resume
     * how to read a file: `delimiter`, `encoding`, `quote`, `decimal`, `header`, `format`
 
@@ -156,6 +158,7 @@ def options_from(words: TuneWords) -> TuneOptions:
         warm_start=words.get("warm_start"),
         prior_file=None if prior_file is None else Path(prior_file).absolute(),
         keep_rows=None if keep_rows is None else parse_rows(keep_rows, "--keep-rows"),
+        learn=words.get("learn"),
         is_fresh=words.get("fresh", False),
     )
     is_instant = words.get("instant", False) or time_s == 0

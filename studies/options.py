@@ -38,6 +38,9 @@ class TuneOptions:
     `keep_rows` are the rows that the store keeps of the table, 0 for none and for no more of those
     that it has of it; None leaves it to the environment and to what was chosen for the store.
 
+    `learn` "auto" has a prior learned from the store's tables in the background when the study is
+    over, "never" does not; None leaves it to the environment.
+
     `is_instant` is no search at all, but the network that a prior proposes: `instant` makes such
     options of others.
     """
@@ -61,6 +64,7 @@ class TuneOptions:
     warm_start: str | None = None
     prior_file: Path | None = None
     keep_rows: int | None = None
+    learn: str | None = None
     is_fresh: bool = False
     is_instant: bool = False
     max_members: int = 12
@@ -90,6 +94,8 @@ class TuneOptions:
             self.holdout is None or self.test is None,
             "give either --holdout or --test, not both: each is a score no search has seen",
         )
+        is_known = self.learn in (None, "auto", "never")
+        _check(is_known, f"--learn is auto or never, not {self.learn!r}")
         unknown = sorted(set(self.learners) - set(available_learners()))
         _check(
             not unknown,

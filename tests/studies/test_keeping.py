@@ -133,7 +133,5 @@ def test_a_run_that_is_broken_off_leaves_no_rows(place: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        autometa.tune(
-            frame, listen=stop, target="bought", trials=1, jobs=0, store=place
-        )
+        autometa.tune(frame, listen=stop, target="bought", trials=1, jobs=0, store=place)
     assert rows_in(place) == []
