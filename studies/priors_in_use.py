@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +102,19 @@ def with_prior_in_use(options: TuneOptions, say: Callable[[str], None]) -> TuneO
         return options
     say(f"networks may start from {prior.name}, which has learned from your own tables")
     return replace(options, prior_file=path)
+
+
+def trained_on(store: Store, fingerprint: str) -> tuple[str, ...]:
+    """The digests of the priors that have learned from a table, by themselves or before."""
+    return tuple(
+        one.digest for one in store.priors.every() if fingerprint in own_tables_of(one.card)
+    )
+
+
+def own_tables_of(card: Mapping[str, object]) -> tuple[str, ...]:
+    """The fingerprints of the store's tables that a prior's card names."""
+    own = card.get("own_tables", ())
+    return tuple(str(mark) for mark in own) if isinstance(own, Sequence) else ()
 
 
 def promote(store: Store, digest: str | None, reason: str) -> None:

@@ -12,7 +12,7 @@ from autometa.priors.proposer.start import SHIPPED_PRIOR, digest_of, facts_of
 from autometa.storage import Store
 from autometa.storage.engine import NoStoreError
 from autometa.storage.records import PriorRecord, Promotion
-from autometa.studies.priors_in_use import NETWORKS, SHIPPED, file_of, promote
+from autometa.studies.priors_in_use import NETWORKS, SHIPPED, file_of, own_tables_of, promote
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,7 @@ class PriorView:
     @property
     def n_own_tables(self) -> int:
         """How many tables of the store it has learned from."""
-        own = self.card.get("own_tables", ())
-        return len(own) if isinstance(own, Sequence) else 0
+        return len(own_tables_of(self.card))
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def losses_of(
 def can_be_told(proposer: Proposer, table: JudgedTable) -> bool:
     """Whether a network tells a table better than who knows its target alone.
 
-    By its rows' own losses, which shuffled targets, or those that follow from nothing, do not pass.
+    By its rows' own losses: shuffled targets, or those that follow from nothing, do not pass.
     """
     gains: list[Tensor] = []
     for task in table.tasks:

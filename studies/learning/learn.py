@@ -21,6 +21,7 @@ from autometa.storage import Store
 from autometa.storage.records import PriorRecord
 from autometa.studies.learning.background import LEARNED_FROM, step_back
 from autometa.studies.learning.candidates import Candidates, part_in_folds
+from autometa.studies.learning.embedding import embed_tables
 from autometa.studies.learning.gates import Verdict, judge_own, judge_synthetic
 from autometa.studies.learning.judges import (
     JudgedTable,
@@ -43,6 +44,7 @@ from autometa.studies.priors_in_use import (
     cache_folder,
     digest_in_use,
     file_of,
+    own_tables_of,
     promote,
 )
 from autometa.studies.progress import Listener, Note, ignore
@@ -286,9 +288,7 @@ class _Learning:
         known = {one.digest: one for one in self.store.priors.every()}
         before = known.get(self.in_use_digest)
         own = {one.fingerprint for one in told}
-        inherited = [] if before is None else before.card.get("own_tables", [])
-        if isinstance(inherited, list):
-            own |= {str(mark) for mark in inherited}
+        own |= set(() if before is None else own_tables_of(before.card))
         record = PriorRecord(
             digest=hashlib.sha256(content).hexdigest(),
             name=card.name,
@@ -325,6 +325,9 @@ class _Learning:
     def _ended(self, learned: Learned, plan: Plan, own: Sequence[OwnTable]) -> Learned:
         """Remember how much was learned from, embed the tables, and tidy up."""
         self.store.remembered.choose(LEARNED_FROM, len(own))
+        if learned.prior is not None:
+            in_use = load_prior(file_of(self.store.url, None)).proposer
+            embed_tables(self.store, own, in_use, digest_in_use(self.store))
         plan.close()
         return learned
 
