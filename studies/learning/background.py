@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -68,6 +69,8 @@ def start_in_background(store: Store) -> int | None:
             env=environment,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
+    # a process that lives on must wait for it, or it stays a zombie when it ends
+    threading.Thread(target=process.wait, name="learning", daemon=True).start()
     return process.pid
 
 
