@@ -25,6 +25,7 @@ LEARN_VARIABLE = "AUTOMETA_LEARN"
 AUTO, NEVER = "auto", "never"
 LEARNED_FROM = "learned_from"
 """A choice in the store: how many tables had rows when a prior was last learned, or was not."""
+_LOWEST_PRIORITY = 64 if sys.platform == "win32" else 19  # IDLE_PRIORITY_CLASS, or niceness
 _GROWTH = 1.25  # of the tables, until learning anew may give something else
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -79,7 +80,6 @@ def step_back(store: Store, look_every_s: float) -> None:
     import torch  # noqa: PLC0415  who starts this process need not load it
 
     torch.set_num_threads(1)
-    process = psutil.Process()
-    process.nice(psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 19)
+    psutil.Process().nice(_LOWEST_PRIORITY)
     while is_study_running(store):
         time.sleep(look_every_s)

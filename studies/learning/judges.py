@@ -121,7 +121,7 @@ def can_be_told(proposer: Proposer, table: JudgedTable) -> bool:
         gains.append(_row_losses(_usual(outputs, shown), target) - _row_losses(outputs, target))
     every = torch.cat(gains)
     error = float(every.std()) / len(every) ** 0.5
-    return float(every.mean()) > _LEAST_T * error
+    return bool(float(every.mean()) > _LEAST_T * error)
 
 
 def _usual(outputs: Tensor, shown: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def compared_listing(compared: Compared) -> Listing:
 def prior_values(view: PriorView) -> dict[str, JSON]:
     """A prior as JSON: its card, and what the store knows of it."""
     return {
-        **plain(dict(view.card)),
+        **{name: plain(value) for name, value in view.card.items()},
         "name": view.name,
         "digest": view.digest,
         "is_in_use": view.is_in_use,

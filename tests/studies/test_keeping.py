@@ -78,7 +78,8 @@ def test_a_model_at_once_leaves_no_rows_unless_asked(place: Path) -> None:
     words: TuneWords = {"trials": None, "jobs": None, "learners": [], "instant": True}
     tune(place, **words)
     assert rows_in(place) == []
-    tune(place, **words, keep_rows=50)
+    words["keep_rows"] = 50
+    tune(place, **words)
     assert rows_in(place) == [50]
 
 

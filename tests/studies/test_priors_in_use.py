@@ -38,7 +38,7 @@ def fixture_content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A prior that differs a little from the one that comes with us."""
     prior = load_prior()
     with torch.no_grad():
-        prior.proposer.generator.settings.usual += 0.05
+        prior.proposer.generator.settings.usual.add_(0.05)
     path = tmp_path_factory.mktemp("prior") / "own.safetensors"
     save_prior(replace(prior, card=replace(prior.card, name="own-1")), path)
     return path.read_bytes()
