@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
+from autometa.cli_keeping import store_keep
 from autometa.cli_options import (
     budget_options,
-    collect_options,
     columns_options,
-    distill_options,
     reading_words,
     source_options,
     study_options,
-    tables_options,
 )
-from autometa.cli_process import let_interruption_end_reading, process_start
+from autometa.cli_priors import prior
+from autometa.cli_process import INTERRUPTED, let_interruption_end_reading, process_start
 from autometa.cli_questions import QUESTIONS
 from autometa.cli_showing import (
     json_option,
-    read_source,
     say_note,
     show,
     show_listing,
@@ -40,12 +38,7 @@ from autometa.errors import AutometaError
 
 if TYPE_CHECKING:
     from autometa.studies.api import ReadingWords, TuneWords
-    from autometa.studies.collection_plan import CollectWords
-    from autometa.studies.distilling import DistillWords
-    from autometa.studies.prior_training import PriorTrainWords
     from autometa.studies.results import TuneResult
-
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except click.Abort:
-        code = _INTERRUPTED
+        code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -115,7 +108,7 @@ def tune(
         result = run_study(source, options, listen)
     _show_result(result, is_quiet=is_quiet, as_json=as_json)
     if result.is_interrupted:
-        context.exit(_INTERRUPTED)
+        context.exit(INTERRUPTED)
 
 
 @cli.command()
@@ -172,108 +165,7 @@ def model_show(folder: str, as_json: bool) -> None:
     show_listing(card_listing(read_card(Path(folder))), as_json)
 
 
-@cli.group()
-def prior() -> None:
-    """What was learned across tables: initial weights and learning rates for the next one."""
-
-
-@prior.command("show")
-@source_options
-@columns_options
-@reading_words
-@click.option("--prior-file", metavar="FILE", help="The prior. [the one that comes with us]")
-@json_option
-def prior_show(
-    data: str | None,
-    sql: tuple[str, str] | None,
-    as_json: bool,
-    **words: Unpack[TuneWords],
-) -> None:
-    """Show what a prior was trained on and, if DATA is given, what it proposes for that table."""
-    from autometa.studies.proposing import load_card, propose_for
-    from autometa.studies.reports.priors import card_listing, proposal_listing
-
-    given = words.get("prior_file")
-    path = None if given is None else Path(given)
-    if data is None and sql is None:
-        show_listing(card_listing(load_card(path)), as_json)
-        return
-    from autometa.studies.api import table_options
-
-    proposal = propose_for(read_source(data, sql, words), table_options(words), path)
-    show_listing(proposal_listing(proposal), as_json)
-
-
-@prior.command("train")
-@tables_options(is_required=False)
-@click.option("-o", "--output", required=True, metavar="FILE", type=Path, help="The prior's file.")
-@click.option(
-    "--checkpoints", metavar="DIR", type=Path, help="Keep state here, and go on from it."
-)
-@click.option(
-    "--begin-with", metavar="FILE", type=Path, help="A prior whose weights to go on learning from."
-)
-@click.option("--scale", type=float, default=1.0, metavar="F", help="Times the meta-steps. [1]")
-@click.option("--seed", type=int, default=0, metavar="S", help="Of all that is random. [0]")
-@click.option("--device", default="cpu", metavar="NAME", help="cpu, or cuda. [cpu]")
-@click.option(
-    "--workers", type=int, metavar="N", help="Processes that draw tables. [on each other core 1]"
-)
-@click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
-def prior_train(is_quiet: bool, **options: Unpack[PriorTrainWords]) -> None:
-    """Meta-train a prior on synthetic tables and, with --tables and --manifest, on real ones.
-
-    Takes hours on one core; broken off by Ctrl-C it goes on from --checkpoints.
-    """
-    from autometa.studies.prior_training import PriorTrainOptions, train_prior
-    from autometa.studies.reports.listeners import listening
-    from autometa.studies.reports.meta_progress import listening_to_phases
-
-    wanted = PriorTrainOptions(**options)
-    with (
-        listening(talk(), "prior", is_silent=is_quiet) as listen,
-        listening_to_phases(talk(), is_silent=is_quiet) as watch,
-    ):
-        trained = train_prior(wanted, listen, watch)
-    click.echo(f"prior {trained.card.name} in {options['output']}", err=True)
-
-
-@prior.command("collect")
-@tables_options(is_required=True)
-@collect_options
-@store_option
-@click.option("--quiet", "is_quiet", is_flag=True, help="Do not say how far it is.")
-@click.pass_context
-def prior_collect(context: click.Context, is_quiet: bool, **words: Unpack[CollectWords]) -> None:
-    """Try the same configs of every learner on each table, for a search prior to learn from.
-
-    The results go to the store, a study for each table. What is there is not tried again: the same
-    command goes on, and with more --configs adds to it. Ctrl-C ends it.
-    """
-    from autometa.studies.collecting import collect_history
-    from autometa.studies.collection_plan import CollectOptions
-    from autometa.studies.reports.listeners import listening
-
-    options = CollectOptions.of(words)
-    with listening(talk(), "collect", is_silent=is_quiet) as listen:
-        collected = collect_history(options, listen)
-    click.echo(collected.sentence, err=True)
-    if collected.is_interrupted:
-        context.exit(_INTERRUPTED)
-
-
-@prior.command("distill")
-@distill_options
-@store_option
-def prior_distill(**words: Unpack[DistillWords]) -> None:
-    """Write the store's trials to one file: the history that a search prior learns from.
-
-    It can be kept, or sent to a colleague. It holds tables' names and figures, and configs with
-    their losses, but no cell of a table. What they teach goes beside it, as FILE.safetensors.
-    """
-    from autometa.studies.distilling import DistillOptions, distill_history
-
-    click.echo(distill_history(DistillOptions(**words)).sentence, err=True)
+cli.add_command(prior)
 
 
 @cli.group()
@@ -313,6 +205,9 @@ def store_forget(table: str, store: str | None) -> None:
     from autometa.studies.store_care import forget_table
 
     click.echo(forget_table(table, store).sentence, err=True)
+
+
+store.add_command(store_keep)
 
 
 # with interspersed options click would eat the `--` that a benchmark's own parser needs

@@ -138,6 +138,18 @@ study_options = together(
     click.option(
         "--instant", is_flag=True, help="The prior's network at once, no search; as --time 0."
     ),
+    click.option(
+        "--keep-rows",
+        metavar="N|none",
+        help="Rows that the store keeps for 'prior learn'; none also deletes those that it has of "
+        "this table. [see 'store keep']",
+    ),
+    click.option(
+        "--learn",
+        type=click.Choice(["auto", "never"]),
+        help="Should a prior of your own be learned in the background when the study is over? "
+        "[AUTOMETA_LEARN, else never]",
+    ),
     click.option("--fresh", is_flag=True, help="Start over; do not resume an unfinished run."),
 )
 

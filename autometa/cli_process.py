@@ -6,6 +6,8 @@ import signal
 import sys
 import time
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
 
 def let_interruption_end_reading() -> None:
     """Undo what polars does when imported: after Ctrl-C the system would go on reading stdin."""

@@ -157,6 +157,12 @@ def writing(engine: Engine) -> Generator[Connection]:
             yield writer
 
 
+def overwrite_deleted(connection: Connection) -> None:
+    """Have what this transaction deletes overwritten: SQLite else leaves it in free pages."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
 @contextmanager
 def explained(url: URL) -> Generator[None]:
     """Turn what a user can mend (locks, damage, permissions) into `StoreError`; let bugs pass."""

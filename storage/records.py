@@ -193,7 +193,7 @@ class PriorRecord:
     parent: str | None
     card: Mapping[str, object]
     gates: Mapping[str, object]
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
     created_at: datetime = field(default_factory=utc_now)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, insert, select, update
 
 from autometa.storage.encoding import from_json, to_json
-from autometa.storage.engine import reading, writing
+from autometa.storage.engine import overwrite_deleted, reading, writing
 from autometa.storage.records import NetworkRecord, SampleRecord, utc_now
 from autometa.storage.schema import (
     EmbeddingRow,
@@ -16,6 +16,7 @@ from autometa.storage.schema import (
     SampleRow,
     SettingRow,
     StudyRow,
+    TableRow,
 )
 
 
@@ -60,9 +61,24 @@ class Remembered:
     def drop_samples(self) -> int:
         """Delete all rows of all tables, and say of how many tables there were some."""
         with writing(self._engine) as connection:
-            if connection.dialect.name == "sqlite":  # which else leaves them in free pages
-                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            overwrite_deleted(connection)
             return connection.execute(delete(SampleRow)).rowcount
+
+    def drop_sample(self, table: str) -> None:
+        """Delete the rows kept of the table of this fingerprint."""
+        with writing(self._engine) as connection:
+            overwrite_deleted(connection)
+            connection.execute(delete(SampleRow).where(SampleRow.table_fingerprint == table))
+
+    def drop_column_names(self) -> int:
+        """Delete the columns' names of all tables, and say of how many there were some."""
+        with writing(self._engine) as connection:
+            overwrite_deleted(connection)
+            has_names = TableRow.column_names.is_not(None)
+            dropped = connection.execute(
+                update(TableRow).where(has_names).values(column_names=None)
+            )
+            return dropped.rowcount
 
     def add_embedding(self, table: str, prior_digest: str, vector: Sequence[float]) -> None:
         """Keep the embedding (W,) of a table by a prior; a known one stays."""

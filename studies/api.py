@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import ModelError, OptionError
 from autometa.studies.budget import parse_megabytes, parse_seconds
-from autometa.studies.options import TuneOptions
+from autometa.studies.options import TuneOptions, parse_rows
 from autometa.studies.progress import Listener, ignore
 from autometa.studies.results import TuneResult
 from autometa.tables._base import TaskKind
@@ -66,6 +66,8 @@ class TuneWords(ReadingWords, total=False):
     past: bool
     warm_start: str | None
     prior_file: str | Path | None
+    keep_rows: int | str | None
+    learn: str | None
     fresh: bool
     instant: bool
 
@@ -113,6 +115,8 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
       `past=False` leaves the search without what did well on other tables, `warm_start` names
       the study or the store that these are of (or "none": only those that come with us),
       `instant=True` (or `time=0`) takes the prior's network without a search
+    * `keep_rows`: how many rows the store keeps for meta-training, at most 2,000, or "none"
+    * `learn="auto"` has a prior of your own learned in the background when the study is over
     * `fresh=True` does not resume
     * how to read a file: `delimiter`, `encoding`, `quote`, `decimal`, `header`, `format`
 
@@ -132,7 +136,7 @@ def options_from(words: TuneWords) -> TuneOptions:
     """The checked options of these words. Raises `OptionError`, also for words unknown."""
     _check_known(words)
     time, memory, output = words.get("time"), words.get("memory"), words.get("output")
-    prior_file = words.get("prior_file")
+    prior_file, keep_rows = words.get("prior_file"), words.get("keep_rows")
     time_s = None if time is None else parse_seconds(time, may_be_none=True)
     options = TuneOptions(
         table=table_options(words),
@@ -153,6 +157,8 @@ def options_from(words: TuneWords) -> TuneOptions:
         use_past=words.get("past", True),
         warm_start=words.get("warm_start"),
         prior_file=None if prior_file is None else Path(prior_file).absolute(),
+        keep_rows=None if keep_rows is None else parse_rows(keep_rows, "--keep-rows"),
+        learn=words.get("learn"),
         is_fresh=words.get("fresh", False),
     )
     is_instant = words.get("instant", False) or time_s == 0

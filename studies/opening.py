@@ -21,6 +21,7 @@ from autometa.storage.records import (
     StudyRecord,
     TableRecord,
 )
+from autometa.studies.keeping import keeps_column_names
 from autometa.studies.options import TuneOptions
 from autometa.studies.setting import Setting
 from autometa.studies.workspace import Workspace
@@ -43,7 +44,7 @@ def open_study(
 
     One that another run holds, in this process or elsewhere, is left alone.
     """
-    store.add_table(_table_record(setting))
+    store.add_table(_table_record(setting, keeps_names=keeps_column_names(store)))
     record = _claim_earlier(store, setting.key)
     if record is not None and (options.is_fresh or not _is_laid_out(record)):
         _abandon(store, record)
@@ -93,8 +94,9 @@ def _abandon(store: Store, record: StudyRecord) -> None:
         shutil.rmtree(record.workspace, ignore_errors=True)
 
 
-def _table_record(setting: Setting) -> TableRecord:
+def _table_record(setting: Setting, *, keeps_names: bool) -> TableRecord:
     table = setting.table
+    names = tuple(column.name for column in table.schema.used)
     target = table.schema.target
     return TableRecord(
         fingerprint=setting.fingerprint,
@@ -106,6 +108,7 @@ def _table_record(setting: Setting) -> TableRecord:
         n_classes=len(target.classes),
         description=setting.description,
         description_version=DESCRIPTION_VERSION,
+        column_names=names if keeps_names else None,
     )
 
 

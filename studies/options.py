@@ -12,6 +12,9 @@ from autometa.tables.reading import ReadOptions
 
 # the store keeps a seed as a signed integer of 64 bits
 _SEEDS = 2**63
+MOST_ROWS = 2_000
+"""Rows of a table that meta-training has a use for; so many are kept if nobody says otherwise."""
+_FEWEST_ROWS = 20  # fewer make no task
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class TuneOptions:
     first configs, sampling, pruning and stopping, by how other tables responded: those that come
     with us and, of the store, those most like this one. `warm_start` names a study, or another
     store, to take the place of the latter; "none" leaves them out.
+
+    `keep_rows` are the rows that the store keeps of the table, 0 for none and for no more of those
+    that it has of it; None leaves it to the environment and to what was chosen for the store.
+
+    `learn` "auto" has a prior learned from the store's tables in the background when the study is
+    over, "never" does not; None leaves it to the environment.
 
     `is_instant` is no search at all, but the network that a prior proposes: `instant` makes such
     options of others.
@@ -54,6 +63,8 @@ class TuneOptions:
     use_past: bool = True
     warm_start: str | None = None
     prior_file: Path | None = None
+    keep_rows: int | None = None
+    learn: str | None = None
     is_fresh: bool = False
     is_instant: bool = False
     max_members: int = 12
@@ -83,6 +94,8 @@ class TuneOptions:
             self.holdout is None or self.test is None,
             "give either --holdout or --test, not both: each is a score no search has seen",
         )
+        is_known = self.learn in (None, "auto", "never")
+        _check(is_known, f"--learn is auto or never, not {self.learn!r}")
         unknown = sorted(set(self.learners) - set(available_learners()))
         _check(
             not unknown,
@@ -125,6 +138,18 @@ class TuneOptions:
     def learner_names(self) -> tuple[str, ...]:
         """The learners to search over."""
         return self.learners or available_learners()
+
+
+def parse_rows(said: str | int, by: str) -> int:
+    """A number of rows to keep, 0 for "none". Raises `OptionError`, naming who said it."""
+    text = str(said).strip()
+    if text in ("none", "0"):
+        return 0
+    if text.isdecimal() and _FEWEST_ROWS <= int(text) <= MOST_ROWS:
+        return int(text)
+    raise OptionError(
+        f"{by} is {text!r}: give a number of rows from {_FEWEST_ROWS} to {MOST_ROWS:,}, or none"
+    )
 
 
 def _check(is_fine: bool, message: str) -> None:

@@ -12,6 +12,7 @@ from autometa.priors.proposer.tasks import PriorTable
 from autometa.studies.table_folders import ListedTable
 from autometa.tables._base import Sample
 from autometa.tables.features import FeatureEncoder
+from autometa.tables.table import Table
 
 _MOST_ROWS = 6000  # a task shows two fifths of them at most
 
@@ -33,8 +34,13 @@ def load_prior_tables(
         if len(table) > _MOST_ROWS:
             rows = np.random.default_rng(0).choice(len(table), _MOST_ROWS, replace=False)
             table = table.take(np.sort(rows))
-        kinds = {column.name: column.kind for column in table.schema.used}
-        features = FeatureEncoder.fit(table.frame, kinds).transform(table.frame)
-        n_classes = table.schema.target.n_classes
-        found.append(PriorTable(one.slug, one.family, Sample(features, table.target), n_classes))
+        found.append(as_prior_table(table, one.slug, one.family))
     return found
+
+
+def as_prior_table(table: Table, name: str, family: str) -> PriorTable:
+    """All rows of a table, encoded."""
+    kinds = {column.name: column.kind for column in table.schema.used}
+    features = FeatureEncoder.fit(table.frame, kinds).transform(table.frame)
+    n_classes = table.schema.target.n_classes
+    return PriorTable(name, family, Sample(features, table.target), n_classes)

@@ -9,6 +9,8 @@ from pathlib import Path
 from autometa.errors import StoreError
 from autometa.storage import Store
 from autometa.storage.records import TableRecord
+from autometa.studies.learning.plans import forget_plans
+from autometa.studies.priors_in_use import cache_folder, trained_on
 from autometa.studies.reports.figures import counted
 from autometa.studies.trial_mirror import forget_mirror, mirror_name
 
@@ -36,17 +38,27 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A table that was deleted; the folders of `models` were left where they are."""
+    """A table that was deleted; the folders of `models` were left where they are.
+
+    So were `priors`, by their digests, which have learned from its rows.
+    """
 
     table: TableRecord
     n_studies: int
     models: tuple[str, ...]
+    priors: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """The same in words."""
         kept = f"; its models stay in {', '.join(self.models)}" if self.models else ""
         studies = counted(self.n_studies, "study", "studies")
+        if self.priors:
+            names = ", ".join(digest[:12] for digest in self.priors)
+            kept += (
+                f"; priors that have learned from it stay: {names} (`autometa prior rollback` has "
+                "another used)"
+            )
         return f"{self.table.name} ({self.table.fingerprint[:8]}) is gone with {studies}{kept}"
 
 
@@ -74,11 +86,13 @@ def forget_table(named: str, store: str | Path | None) -> Forgotten:
         ]
         models = tuple(model.path for study in studies for model in opened.models(study.id))
         deleted = opened.forget_table(table.fingerprint)
+        priors = trained_on(opened, table.fingerprint)
+        forget_plans(cache_folder(opened) / "learning", table.fingerprint)
         for study in deleted:
             forget_mirror(opened.url, mirror_name(study.id))
             if study.workspace is not None:
                 shutil.rmtree(study.workspace, ignore_errors=True)
-    return Forgotten(table, len(deleted), models)
+    return Forgotten(table, len(deleted), models, priors)
 
 
 def _find_table(store: Store, named: str) -> TableRecord:

@@ -26,7 +26,9 @@ from autometa.studies.execution import Executor
 from autometa.studies.final_fit import Reserve
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
+from autometa.studies.keeping import rows_to_keep
 from autometa.studies.kin import Newcomer
+from autometa.studies.learning.background import is_automatic, start_in_background
 from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import (
@@ -37,10 +39,12 @@ from autometa.studies.opening import (
 )
 from autometa.studies.options import TuneOptions
 from autometa.studies.own_past import NONE, OwnPast, choose_own_past, find_source, said_of
+from autometa.studies.priors_in_use import with_prior_in_use
 from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.proposers import Proposers, choose_proposers, listens_to_past
 from autometa.studies.reasons import record_explanation
 from autometa.studies.results import TuneResult
+from autometa.studies.samples import take_sample
 from autometa.studies.search_loop import LAG, Limits, SearchLoop
 from autometa.studies.setting import Baseline, Setting, make_setting, measure_baseline
 from autometa.studies.snapshots import Snapshots
@@ -68,9 +72,10 @@ def tune(data: object, options: TuneOptions, listen: Listener = ignore) -> TuneR
     end = Deadline(float("inf") if budget_s is None else started + budget_s)
     output = _output(data, options)
     check_output(output)
-    staff = plan_staff(options)
+    staff, early = plan_staff(options), list[str]()
     executor = staff.start()
     try:
+        options = with_prior_in_use(options, early.append)
         setting = make_setting(data, options)  # nothing to finish yet: Ctrl-C ends it at once
         with interruption() as wish, Store.open(options.store) as store:
             run = _Run(
@@ -83,6 +88,7 @@ def tune(data: object, options: TuneOptions, listen: Listener = ignore) -> TuneR
                 listen=listen,
                 started=started,
                 end=end,
+                early=early,
             )
             return run.to_the_end(output)
     finally:
@@ -114,15 +120,17 @@ class _Run:
     listen: Listener
     started: float
     end: Deadline
+    early: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
     records: list[TrialRecord] = field(default_factory=list)
 
     def to_the_end(self, output: Path) -> TuneResult:
         """Search, choose, write and report."""
-        for text in (*self.setting.table.notes, *self._notes_on_options(output)):
+        for text in (*self.early, *self.setting.table.notes, *self._notes_on_options(output)):
             self._say(text)
         if self.options.warm_start not in (None, NONE):
             find_source(str(self.options.warm_start), self.store)  # before anything is begun
+        n_kept, learns = rows_to_keep(self.store, self.options), is_automatic(self.options.learn)
         baseline = measure_baseline(self.setting)
         study = open_study(self.store, self.setting, self.options, baseline.loss)
         status = StudyStatus.INTERRUPTED  # whatever goes wrong, the same command goes on from here
@@ -137,7 +145,19 @@ class _Run:
             is_ours = self.store.finish_study(study.record.id, status, best_loss=best)
         if status is StudyStatus.FINISHED and is_ours:  # else another run works in the folder
             shutil.rmtree(study.workspace.folder, ignore_errors=True)
+            self._keep_rows(n_kept)
+            if learns and start_in_background(self.store) is not None:
+                self.listen(Note("a prior is learned from your tables in the background"))
         return result
+
+    def _keep_rows(self, n_rows: int) -> None:
+        """Some of the rows that were searched on; a run that was broken off leaves none."""
+        if n_rows:
+            setting = self.setting
+            sample = take_sample(setting.table, setting.fingerprint, n_rows)
+            self.store.remembered.add_sample(sample)
+        elif self.options.keep_rows == 0:
+            self.store.remembered.drop_sample(self.setting.fingerprint)
 
     def _search_and_finish(
         self, study: OpenStudy, baseline: Baseline, output: Path, lease: LeaseKeeper

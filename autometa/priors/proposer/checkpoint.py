@@ -14,9 +14,8 @@ import torch
 from autometa.errors import MetaLearningError, ModelError
 from autometa.metalearning.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from autometa.priors.proposer.proposer import Proposer
-from autometa.priors.proposer.start import SHIPPED_PRIOR
+from autometa.priors.proposer.start import FORMAT, SHIPPED_PRIOR
 
-_FORMAT = 2
 _LISTED = ("tables", "families", "watched")
 
 
@@ -58,7 +57,7 @@ def save_prior(prior: Prior, path: Path) -> None:
     """Write a prior; what was there is replaced at once."""
     halves = {name: one.to(torch.float16) for name, one in prior.proposer.state_dict().items()}
     facts = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "proposer": prior.proposer.facts(),
         "card": asdict(prior.card),
     }
@@ -75,9 +74,9 @@ def load_prior(path: Path | None = None) -> Prior:
         saved = read_checkpoint(path, "train it anew by autometa prior train")
     except MetaLearningError as error:
         raise ModelError(str(error)) from error
-    if saved.facts.get("format") != _FORMAT:
+    if saved.facts.get("format") != FORMAT:
         raise ModelError(
-            f"{path} is not a prior of format {_FORMAT}, which this version reads: use the "
+            f"{path} is not a prior of format {FORMAT}, which this version reads: use the "
             "version of autometa that wrote it, or train it anew by autometa prior train"
         )
     try:

@@ -145,6 +145,14 @@ class Proposer(MetaLearner):
         batch = batch.to(self.device)
         return torch.as_tensor(self.runner.map(lambda part: self._generate(part).told, batch))
 
+    def suggest_steps(self, batch: TaskBatch) -> Tensor:
+        """(T,) where the inner loops of these tasks' networks should stop, on the CPU."""
+        batch = batch.to(self.device)
+        with torch.no_grad():
+            return torch.as_tensor(
+                self.runner.map(lambda part: self._generate(part).settings.n_steps, batch)
+            ).cpu()
+
     def adapt(self, task: Task, n_steps: int | None = None) -> Adaptation:
         """A network for this table after its inner loop; the rates are the first step's."""
         n_steps = self.n_inner_steps if n_steps is None else n_steps

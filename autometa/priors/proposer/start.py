@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autometa.priors._base import NetworkStart, StartRequest
 
@@ -23,6 +24,33 @@ def digest_of(path: Path | None) -> str:
     """What tells a prior's file from any other; None for the one that comes with the package."""
     with (path or SHIPPED_PRIOR).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+FORMAT = 2
+"""Of a prior's file; `checkpoint` writes and reads it."""
+
+
+_LONGEST_HEADER = 2**24
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What a prior's file says of itself in its header, its card among it; no tensor is read.
+
+    Empty if it is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(min(length, _LONGEST_HEADER))
+        facts: dict[str, Any] = json.loads(json.loads(header)["__metadata__"]["autometa"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return facts
+
+
+def is_of_this_version(path: Path) -> bool:
+    """Whether a prior's file has the form that this version reads."""
+    return bool(facts_of(path).get("format") == FORMAT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,13 @@ def train_proposer(
         seed = recipe.seed + place
         with DrawnAhead(sources.of_phase(phase), seed, hardware.n_processes) as source:
             done = meta_train(
-                _prepare(proposer, phase),
+                free_parts(proposer, phase),
                 source,
                 MetaTraining(
                     n_steps=phase.n_meta_steps,
                     n_tasks=phase.n_tasks,
-                    make_optimizer=partial(_optimizer, proposer, phase, recipe.weight_decay),
-                    schedule=_warm_cosine,
+                    make_optimizer=partial(make_optimizer, proposer, phase, recipe.weight_decay),
+                    schedule=warm_cosine,
                     clip=_CLIP,
                     seed=seed,
                     n_held_out=200,
@@ -208,7 +208,7 @@ def _require_same_run(
         )
 
 
-def _prepare(proposer: Proposer, phase: Phase) -> Proposer:
+def free_parts(proposer: Proposer, phase: Phase) -> Proposer:
     """The proposer with what a phase learns free, and its inner loops."""
     proposer.requires_grad_(requires_grad=not phase.is_settings_only)
     proposer.generator.settings.requires_grad_(requires_grad=True)
@@ -216,9 +216,10 @@ def _prepare(proposer: Proposer, phase: Phase) -> Proposer:
     return proposer
 
 
-def _optimizer(
+def make_optimizer(
     proposer: Proposer, phase: Phase, weight_decay: float, parameters: list[nn.Parameter]
 ) -> Optimizer:
+    """Two groups: weights, and what settings come from."""
     settings = list(proposer.generator.settings.parameters())
     own = {id(one) for one in settings}
     weights = [one for one in parameters if id(one) not in own]
@@ -230,7 +231,8 @@ def _optimizer(
     return AdamW(groups, betas=_BETAS)
 
 
-def _warm_cosine(done: float) -> float:
+def warm_cosine(done: float) -> float:
+    """The share of the meta-rate: up within a hundredth of the steps, then half a cosine."""
     return min(1.0, (done + 1e-4) / _WARM_SHARE) * cosine(done)
 
 

@@ -19,7 +19,7 @@ from autometa.priors.proposer.recipe import SHIPPED_RECIPE, Phase, Recipe
 from autometa.priors.proposer.sources import MixedTasks, RealTasks, SyntheticTasks
 from autometa.priors.proposer.stop import STEPS, learn_stop
 from autometa.priors.proposer.tasks import PriorTable, TaskSize, draw_task, make_task
-from autometa.priors.proposer.training import _optimizer, _Sources, train_proposer
+from autometa.priors.proposer.training import _Sources, make_optimizer, train_proposer
 from autometa.priors.synthetic import TableOptions
 from autometa.tables._base import Sample
 from tests.priors.proposer.proposer_tables import mixed_table
@@ -133,7 +133,7 @@ def test_tables_that_make_no_task_are_told_of_at_once() -> None:
 def test_weights_and_settings_learn_at_rates_of_their_own() -> None:
     made = Proposer(RECIPE.shape)
     phase = Phase("loops", 2, (0, 2), n_tasks=2, lr=0.1, settings_lr=0.3, size=SMALL)
-    weights, settings = _optimizer(made, phase, 0.5, list(made.parameters())).param_groups
+    weights, settings = make_optimizer(made, phase, 0.5, list(made.parameters())).param_groups
     assert (weights["lr"], weights["weight_decay"]) == (0.1, 0.5)
     assert (settings["lr"], settings["weight_decay"]) == (0.3, 0.0)
     own = {id(one) for one in made.generator.settings.parameters()}
