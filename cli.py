@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
+from autometa.cli_history import history
 from autometa.cli_options import (
     budget_options,
     collect_options,
@@ -154,6 +155,7 @@ def predict(
 
 for question in QUESTIONS:
     cli.add_command(question)
+cli.add_command(history)
 
 
 @cli.group()
