@@ -64,7 +64,7 @@ class Kind:
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         """What tells this row from others."""
-        return tuple(row[name] for name in self.key)
+        return tuple([row[name] for name in self.key])  # half the time of a generator
 
 
 _T, _J, _W = Value.TEXT, Value.JSON, Value.WHOLE

@@ -26,7 +26,7 @@ from autometa.storage.moving.kinds import (
     Part,
     Row,
 )
-from autometa.storage.moving.sharing import shared_row
+from autometa.storage.moving.sharing import shared_rows
 from autometa.storage.schema import PriorRow, StudyRow, TableRow, TrialRow
 
 # of one part: 10,000 trials of five folds with curves of 30 points are 40 MB
@@ -101,7 +101,7 @@ def select_rows(connection: Connection, kind: Kind, condition: ColumnElement[boo
     """The rows of a kind as they are shared."""
     names = tuple(kind.columns)
     found = connection.execute(_query(kind).where(condition))
-    return [shared_row(kind, dict(zip(names, row, strict=True))) for row in found]
+    return shared_rows(kind, (dict(zip(names, row, strict=True)) for row in found))
 
 
 def _query(kind: Kind) -> Select[Any]:

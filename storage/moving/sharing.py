@@ -6,7 +6,7 @@ Every function here gives what it is given once more: what was shared before is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from autometa.storage.encoding import from_json, to_json
@@ -22,25 +22,36 @@ _PLAIN_OPTIONS = frozenset({"metric", "kind"})
 _OF_MACHINE = frozenset({"started_at"})  # on a clock that tells since when the machine runs
 
 
-def shared_row(kind: Kind, row: Row) -> Row:
-    """The row as it is shared."""
-    shared = dict(row)
-    for name, value in kind.columns.items():
-        cell = shared[name]
-        if cell is None:
-            continue
-        if value is Value.JSON and _MAYBE.search(cell):
-            shared[name] = to_json(without_places(from_json(cell)))
-        elif value is Value.NUMBER:
-            shared[name] = cell + 0.0  # -0.0, which SQLite does not keep, is 0.0
-    if kind.name == "studies":
-        shared["options"] = shared_options(shared["options"])
-        # who holds it is not shared, so nobody can know whether it runs still
-        is_running = shared["status"] == StudyStatus.RUNNING
-        shared["status"] = StudyStatus.INTERRUPTED.value if is_running else shared["status"]
-    elif kind.name == "trials":
-        shared["error"] = shared_error(shared["error"])
+def shared_rows(kind: Kind, rows: Iterable[Row]) -> list[Row]:
+    """The rows as they are shared."""
+    texts = [name for name, value in kind.columns.items() if value is Value.JSON]
+    numbers = [name for name, value in kind.columns.items() if value is Value.NUMBER]
+    rest = _RESTS.get(kind.name, dict)
+    shared: list[Row] = []
+    for row in rows:
+        one = rest(row)
+        for name in texts:
+            if one[name] is not None and _MAYBE.search(one[name]):
+                one[name] = to_json(without_places(from_json(one[name])))
+        for name in numbers:
+            if one[name] is not None:
+                one[name] += 0.0  # -0.0, which SQLite does not keep, is 0.0
+        shared.append(one)
     return shared
+
+
+def _shared_study(row: Row) -> Row:
+    # who holds it is not shared, so nobody can know whether it runs still
+    is_running = row["status"] == StudyStatus.RUNNING
+    status = StudyStatus.INTERRUPTED.value if is_running else row["status"]
+    return {**row, "options": shared_options(row["options"]), "status": status}
+
+
+def _shared_trial(row: Row) -> Row:
+    return {**row, "error": shared_error(row["error"])}
+
+
+_RESTS: Mapping[str, Callable[[Row], Row]] = {"studies": _shared_study, "trials": _shared_trial}
 
 
 def without_places(value: Any) -> Any:

@@ -31,7 +31,7 @@ from autometa.storage.moving.kinds import (
     Row,
 )
 from autometa.storage.moving.reading import select_of_studies, select_of_tables, select_priors
-from autometa.storage.moving.sharing import shared_row
+from autometa.storage.moving.sharing import shared_rows
 from autometa.storage.schema import TrialRow
 from autometa.storage.study_rows import select_study
 
@@ -62,11 +62,7 @@ def join_part(connection: Connection, part: Part) -> dict[str, Tally]:
     that of a study of another table.
     """
     theirs = Part(
-        {
-            name: [shared_row(KINDS[name], row) for row in rows]
-            for name, rows in part.rows.items()
-            if rows
-        }
+        {name: shared_rows(KINDS[name], rows) for name, rows in part.rows.items() if rows}
     )
     mine = _mine(connection, theirs)
     _check_same_tables(mine, theirs)
@@ -152,14 +148,14 @@ class _Changes:
         return Tally(len(self.new), len(self.changed), self.n_known)
 
     def write(self, connection: Connection, kind: Kind) -> None:
-        values = [_new_values(kind, row) for rows in self.new.values() for row in rows]
+        values = _new_values(kind, [row for rows in self.new.values() for row in rows])
         for key, (before, after) in self.changed.items():
             is_it = and_(
                 *(kind.row.__table__.c[name] == key[at] for at, name in enumerate(kind.key))
             )
             if kind is PROPOSALS:
                 connection.execute(delete(kind.row).where(is_it))
-                values += [_new_values(kind, row) for row in after]
+                values += _new_values(kind, after)
             else:
                 differing = {
                     name: cell for name, cell in after[0].items() if cell != before[0][name]
@@ -226,13 +222,13 @@ class _TrialChanges:
         if self.changed:
             self._make_room(connection, _ids_of(connection, studies))
         if written:
-            connection.execute(
-                insert(TrialRow), [_new_values(TRIALS, trial.row) for trial in written.values()]
-            )
+            rows = [trial.row for trial in written.values()]
+            connection.execute(insert(TrialRow), _new_values(TRIALS, rows))
         ids = _ids_of(connection, studies)
         for kind in (FOLDS, CURVES):
+            own = kind.own
             values = [
-                {"trial_id": ids[key], **{name: row[name] for name in kind.own}}
+                {"trial_id": ids[key], **{name: row[name] for name in own}}
                 for key, trial in written.items()
                 for row in (trial.folds if kind is FOLDS else trial.curves)
             ]
@@ -254,11 +250,13 @@ def _ids_of(connection: Connection, studies: Sequence[str]) -> dict[Key, int]:
     return {(study, number): row_id for study, number, row_id in rows}
 
 
-def _new_values(kind: Kind, row: Row) -> dict[str, Any]:
-    """The row as the database takes it; what is not shared is empty."""
-    values = {name: row[name] for name in kind.own}
-    if kind is TRIALS:
-        values["config_hash"] = hash_config_text(row["learner"], row["config"])
-    if kind is MODELS:
-        values["path"] = ""  # a folder of another machine
+def _new_values(kind: Kind, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as the database takes them; what is not shared is empty."""
+    own = kind.own
+    values: list[dict[str, Any]] = [{name: row[name] for name in own} for row in rows]
+    for one in values:
+        if kind is TRIALS:
+            one["config_hash"] = hash_config_text(one["learner"], one["config"])
+        elif kind is MODELS:
+            one["path"] = ""  # a folder of another machine
     return values

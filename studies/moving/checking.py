@@ -7,8 +7,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from autometa.errors import HistoryError
@@ -96,34 +97,35 @@ def _check_kinds(part: Part) -> None:
         raise HistoryError(f"a part has {', '.join(sorted(part.rows))}, which do not go together")
 
 
-def _check_rows(kind: Kind, rows: Iterable[Row]) -> None:
-    tests = {name: _TESTS.get((kind.name, name)) for name in kind.columns}
-    for row in rows:
-        for name, value in kind.columns.items():
+def _check_rows(kind: Kind, rows: Sequence[Row]) -> None:
+    for name, value in kind.columns.items():
+        is_fine = _test_of(kind, name, value)
+        for row in rows:
             cell = row[name]
-            if cell is not None and not _is_fine(kind, name, value, cell, tests[name]):
+            if cell is not None and not is_fine(cell):
                 shown = cell if len(str(cell)) < 40 else f"{str(cell)[:40]}..."
                 raise HistoryError(f"{shown!r} cannot be the {name!r} of one of its {kind.name}")
 
 
-def _is_fine(
-    kind: Kind, name: str, value: Value, cell: Any, test: Callable[[Any], object] | None
-) -> bool:
-    if test is not None:
-        return bool(test(cell))
+def _test_of(kind: Kind, name: str, value: Value) -> Callable[[Any], object]:
+    """What a cell of the column must pass."""
+    if (kind.name, name) in _TESTS:
+        return _TESTS[kind.name, name]
     if value is Value.JSON:
-        return _is_json(cell, _SHAPES[name])
+        return partial(_is_json, shape=_SHAPES[name])
     if value is Value.TEXT:
-        is_short = len(cell) <= _LONGEST_NAME or (kind.name, name) in _LONG
-        return is_short and "\0" not in cell
-    if value is Value.MOMENT:
-        return bool(cell >= _EARLIEST)
+        longest = math.inf if (kind.name, name) in _LONG else _LONGEST_NAME
+        return lambda cell: len(cell) <= longest and "\0" not in cell
     if value is Value.WHOLE:
-        return 0 <= cell < (2**63 if name in _LARGE else 2**31)
-    return value is not Value.NUMBER or not math.isnan(cell)  # which the store keeps as empty
+        largest = 2**63 if name in _LARGE else 2**31
+        return lambda cell: 0 <= cell < largest
+    if value is Value.MOMENT:
+        return lambda cell: cell >= _EARLIEST
+    # not-a-number is kept as empty; bytes may be any
+    return (lambda cell: not math.isnan(cell)) if value is Value.NUMBER else (lambda _: True)
 
 
-def _is_json(text: str, shape: type) -> bool:
+def _is_json(text: str, *, shape: type) -> bool:
     try:
         return isinstance(json.loads(text), shape) and "\0" not in text
     except (ValueError, RecursionError):
