@@ -55,7 +55,7 @@ def _greatest(mine: Row, theirs: Row, names: Sequence[str], order: Any) -> Row:
 
 
 def _canonical_order(row: Row) -> _Order:
-    return row["description_version"], row["description"]
+    return row["description_version"], row["description"] != "{}", row["description"]
 
 
 def _named_first(row: Row) -> _Order:

@@ -36,7 +36,8 @@ from autometa.storage.moving.kinds import (
 )
 from autometa.storage.records import StudyStatus
 
-_HASH = re.compile(r"[0-9a-f]{64}")
+_N_HASH = 64
+_HASH = re.compile(rf"[0-9a-f]{{{_N_HASH}}}")
 _ID = re.compile(r"[0-9a-z]{1,16}")
 _LONGEST_NAME = 255
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ _STATES = frozenset(state.value for state in TrialState)
 _TESTS: Mapping[tuple[str, str], Callable[[Any], object]] = {
     ("tables", "fingerprint"): _HASH.fullmatch,
     ("studies", "id"): _ID.fullmatch,
-    ("studies", "key"): _HASH.fullmatch,
+    ("studies", "key"): lambda key: 0 < len(key) <= _N_HASH and "\0" not in key,
     ("studies", "status"): _STATUSES.__contains__,
     ("trials", "state"): _STATES.__contains__,
     ("models", "id"): _ID.fullmatch,

@@ -63,7 +63,9 @@ class Hiding:
         mark = self._marks.get(row["fingerprint"])
         if mark is None:
             return row
-        return {**row, "name": mark, "target": mark, "column_names": None}
+        hidden = {**row, "name": mark, "target": mark, "column_names": None}
+        # traits of other tools are called as their users please
+        return hidden if row["description_version"] else {**hidden, "description": "{}"}
 
     def _study(self, row: Row) -> Row:
         mark = self._marks.get(row["table_fingerprint"])
