@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -154,18 +155,23 @@ def _import(words: ImportWords) -> Imported:
     return import_csv(csv, store, columns, words["table"])
 
 
-def _check_one_source(words: ImportWords) -> None:
-    given = [source for source in ("file", "optuna", "csv") if words[source] is not None]
+def _check_one_source(words: Mapping[str, object]) -> None:
+    """Raise unless one is given, with the options that mean something for it."""
+    given = [source for source in _MEANT if words[source] is not None]
     if len(given) != 1:
         raise click.UsageError("give one of FILE, --optuna and --csv")
-    of_csv = ("task_column", "score_column", "loss_column", "learner_column", "cost_column")
-    foreign = {"optuna": ("studies", "table"), "csv": (*of_csv, "table"), "file": ()}
-    for name in ("studies", "table", *of_csv):
-        if words[name] and name not in foreign[given[0]]:
+    for name in ("studies", "table", *_OF_CSV):
+        if words[name] and name not in _MEANT[given[0]]:
             option = {"studies": "study"}.get(name, name).replace("_", "-")
             raise click.UsageError(f"--{option} means nothing for {_SOURCES[given[0]]}")
 
 
+_OF_CSV = ("task_column", "score_column", "loss_column", "learner_column", "cost_column")
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    "file": (),
+    "optuna": ("studies", "table"),
+    "csv": (*_OF_CSV, "table"),
+}
 _SOURCES = {"file": "a history's file", "optuna": "an Optuna database", "csv": "a CSV"}
 
 

@@ -93,9 +93,9 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
 
 
 def _table(row: Any) -> TableRecord:
-    values = dict(row._mapping) | {"description": from_json(row.description)}
-    names = None if row.column_names is None else tuple(from_json(row.column_names))
-    return TableRecord(**(values | {"column_names": names}))
+    values: dict[str, Any] = dict(row._mapping) | {"description": from_json(row.description)}
+    values["column_names"] = row.column_names and tuple(from_json(row.column_names))
+    return TableRecord(**values)
 
 
 def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRecord:

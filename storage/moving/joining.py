@@ -32,7 +32,7 @@ def joined(kind: Kind, mine: Sequence[Row], theirs: Sequence[Row]) -> list[Row]:
         return list(mine or theirs)
     if kind is TABLES:
         return [_joined_table(mine[0], theirs[0])]
-    return list(max(mine, theirs, key=lambda rows: _order(kind, rows)))
+    return list(theirs if _order(kind, theirs) > _order(kind, mine) else mine)
 
 
 def joined_trial(mine: Sequence[Sequence[Row]], theirs: Sequence[Sequence[Row]]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autometa.search.explanations import Origin
@@ -116,6 +116,6 @@ class Hiding:
         return name if is_told or _MARK.fullmatch(name) else UNKNOWN
 
 
-def _shipped_names() -> Collection[str]:
+def _shipped_names() -> set[str]:
     responses = shipped_responses()
     return set() if responses is None else {task.name for task in responses.tasks}

@@ -187,10 +187,10 @@ def store_of(folder: Path, *found: Iterable[Part]) -> Path:
     return path
 
 
-def file_of(store: Path, **words: Any) -> Path:
+def file_of(store: Path) -> Path:
     """All of a store's history as a file beside it."""
     path = store.with_name(f"{len(list(store.parent.iterdir()))}.history")
-    options = ExportOptions(store, **{"has_rows": True, "has_networks": True, **words})
+    options = ExportOptions(store, has_rows=True, has_networks=True)
     return export_history(path, options).output
 
 

@@ -48,7 +48,7 @@ def fixture_url(tmp_path: Path) -> str:
     study.optimize(_objective, n_trials=8)
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     study.ask({"C": optuna.distributions.FloatDistribution(0.0, 1.0)})
-    two = optuna.create_study(storage=url, study_name="two", directions=["minimize"] * 2)
+    two = optuna.create_study(storage=url, study_name="two", directions=["minimize", "maximize"])
     two.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=1)
     return url
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -43,7 +44,7 @@ def fixture_store(tmp_path: Path, setting: Setting) -> Path:
     return path
 
 
-def _csv(path: Path, rows: list[dict[str, object]]) -> Path:
+def _csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     pl.DataFrame(rows, infer_schema_length=None).write_csv(path)
     return path
 
@@ -70,7 +71,7 @@ def test_a_table_of_theirs_is_like_no_table(store: Path, setting: Setting) -> No
 
 def test_evaluations_of_a_known_table_help_tables_like_it(store: Path, setting: Setting) -> None:
     """What won there, with settings of a learner of ours, is among the first that are tried."""
-    rows = [
+    rows: list[Mapping[str, object]] = [
         {
             "task": "x",
             "learner": "linear",
