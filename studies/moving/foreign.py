@@ -28,6 +28,7 @@ UNKNOWN_LEARNER = "unknown"
 """Whose configs are when nothing says of what learner they are."""
 
 _SEPARATORS = (".", "__")
+_ELSEWHERE = "of another tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def add_foreign(store: Store, study: ForeignStudy, table: str | None) -> dict[st
         added(tallies, store.moving.join(part_of_table(own)))
     added(tallies, store.moving.join(part_of_study(_record(study, own), study.trials)))
     return tallies
+
+
+def is_foreign(study: StudyRecord) -> bool:
+    """Whether a study is another tool's."""
+    return study.split.startswith(_ELSEWHERE)
 
 
 def fingerprint_in(store: Store, study: ForeignStudy, table: str | None) -> str:
@@ -141,7 +147,7 @@ def _record(study: ForeignStudy, table: TableRecord) -> StudyRecord:
         metric=study.metric,
         seed=0,
         # a setting of its own: its losses are compared with those of no other study
-        split=f"of another tool ({mark})",
+        split=f"{_ELSEWHERE} ({mark})",
         options={},
         status=StudyStatus.FINISHED,
         baseline_loss=None,

@@ -10,9 +10,11 @@ import pytest
 
 from autometa.errors import StoreError
 from autometa.priors._base import ConfigsRequest
+from autometa.records import TrialRecord, TrialState
 from autometa.search.shipped import shipped_responses
 from autometa.spaces import Config
-from autometa.storage import Store, TableRecord
+from autometa.storage import ModelRecord, NewStudy, Store, TableRecord
+from autometa.studies.kin import Newcomer
 from autometa.studies.moving.csv_trials import CsvColumns
 from autometa.studies.moving.importing import import_csv
 from autometa.studies.options import TuneOptions
@@ -52,8 +54,9 @@ def _csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 def _own(store: Path, setting: Setting) -> OwnPast:
     responses = shipped_responses()
     assert responses is not None
+    newcomer = Newcomer(setting.description, "regression", 90)
     with Store.open(store) as opened:
-        return find_own_past(opened, setting.description, responses)
+        return find_own_past(opened, newcomer, responses)
 
 
 def _first(own: OwnPast, setting: Setting) -> list[Config]:
@@ -88,6 +91,21 @@ def test_evaluations_of_a_known_table_help_tables_like_it(store: Path, setting: 
     own = _own(store, setting)
     assert list(own.similarities.values()) == [pytest.approx(1.0)]
     assert won in _first(own, setting)
+
+
+def test_what_others_found_takes_the_place_of_no_model(store: Path, setting: Setting) -> None:
+    """Of a table with a study of ours its members are tried, however new an import is."""
+    config = setting.spaces["linear"].complete(GOOD)
+    with Store.open(store) as opened:
+        study = opened.start_study(NewStudy("a" * 64, "twin", "k", "rmse", 0, "3-fold"))
+        for number in range(4):
+            trial = TrialRecord(number, "linear", config, TrialState.COMPLETE, 1.0 + number)
+            opened.add_trial(study.id, trial)
+        member = {"trial": 0, "weight": 1.0, "learner": "linear", "score": 1.0}
+        opened.add_model(ModelRecord(study.id, "model", {}, (member,)))
+    rows = [{"task": "x", "learner": "linear", "loss": at, "smoothing": at + 1} for at in range(4)]
+    import_csv(_csv(store.with_name("e.csv"), rows), store, COLUMNS, table="twin")
+    assert [one.config for one in _own(store, setting).proven] == [config]
 
 
 def test_learners_and_settings_that_we_have_not_break_nothing(
