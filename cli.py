@@ -16,6 +16,7 @@ import click
 
 from autometa._version import __version__
 from autometa.cli_keeping import store_keep
+from autometa.cli_history import history
 from autometa.cli_options import (
     budget_options,
     columns_options,
@@ -147,6 +148,7 @@ def predict(
 
 for question in QUESTIONS:
     cli.add_command(question)
+cli.add_command(history)
 
 
 @cli.group()

@@ -31,6 +31,7 @@ from autometa.storage.engine import (
 from autometa.storage.integrity import find_problems
 from autometa.storage.learned import Priors
 from autometa.storage.migrate import ensure_schema
+from autometa.storage.moving.facade import Moving
 from autometa.storage.past_studies import PastStudy, select_past_studies
 from autometa.storage.paths import default_store
 from autometa.storage.records import (
@@ -65,6 +66,8 @@ class Store:
         """Priors made from this store."""
         self.remembered = Remembered(engine)
         """What is kept of tables beyond their description."""
+        self.moving = Moving(engine)
+        """What of all this is shared, and how what others share joins it."""
 
     @classmethod
     def open(

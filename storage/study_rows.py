@@ -35,7 +35,19 @@ def insert_table(connection: Connection, table: TableRecord) -> None:
     known = connection.execute(
         select(TableRow.description_version).where(TableRow.fingerprint == table.fingerprint)
     ).scalar()
-    values = {
+    values = table_values(table)
+    if known is None:
+        connection.execute(insert(TableRow), values)
+    elif known < table.description_version:
+        renewed = {key: values[key] for key in ("description", "description_version")}
+        connection.execute(
+            update(TableRow).where(TableRow.fingerprint == table.fingerprint).values(renewed)
+        )
+
+
+def table_values(table: TableRecord) -> dict[str, Any]:
+    """The columns of the table's row."""
+    return {
         "fingerprint": table.fingerprint,
         "name": table.name,
         "n_rows": table.n_rows,
@@ -48,13 +60,6 @@ def insert_table(connection: Connection, table: TableRecord) -> None:
         "column_names": None if table.column_names is None else to_json(table.column_names),
         "created_at": table.created_at,
     }
-    if known is None:
-        connection.execute(insert(TableRow), values)
-    elif known < table.description_version:
-        renewed = {key: values[key] for key in ("description", "description_version")}
-        connection.execute(
-            update(TableRow).where(TableRow.fingerprint == table.fingerprint).values(renewed)
-        )
 
 
 def select_table(connection: Connection, fingerprint: str) -> TableRecord | None:
@@ -88,9 +93,9 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
 
 
 def _table(row: Any) -> TableRecord:
-    values = dict(row._mapping) | {"description": from_json(row.description)}
-    names = None if row.column_names is None else tuple(from_json(row.column_names))
-    return TableRecord(**(values | {"column_names": names}))
+    values: dict[str, Any] = dict(row._mapping) | {"description": from_json(row.description)}
+    values["column_names"] = row.column_names and tuple(from_json(row.column_names))
+    return TableRecord(**values)
 
 
 def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRecord:
@@ -129,9 +134,16 @@ def select_study(connection: Connection, study_id: str) -> StudyRecord:
 
 
 def select_resumable(connection: Connection, key: str) -> StudyRecord | None:
-    """The newest unfinished study of this key, whether or not another process runs it now."""
+    """The newest unfinished study of this key, whether or not another process runs it now.
+
+    One that was moved here from another store has no working files, and cannot be gone on with.
+    """
     unfinished = (StudyStatus.RUNNING.value, StudyStatus.INTERRUPTED.value)
-    query = _studies().where(StudyRow.key == key, StudyRow.status.in_(unfinished))
+    query = _studies().where(
+        StudyRow.key == key,
+        StudyRow.status.in_(unfinished),
+        StudyRow.workspace.is_not(None),
+    )
     row = connection.execute(query.order_by(StudyRow.created_at.desc())).first()
     return None if row is None else _study(row)
 
@@ -298,5 +310,5 @@ def select_proposals(connection: Connection, study_id: str) -> list[ProposalReco
     query = select(*ProposalRow.__table__.c).where(ProposalRow.study_id == study_id)
     return [
         ProposalRecord(row.study_id, row.kind, from_json(row.content), row.origin, row.created_at)
-        for row in connection.execute(query.order_by(ProposalRow.id))
+        for row in connection.execute(query.order_by(ProposalRow.created_at, ProposalRow.id))
     ]

@@ -31,12 +31,12 @@ def insert_trial(connection: Connection, study_id: str, trial: TrialRecord) -> N
     Raises SQLAlchemy's `IntegrityError` if the study has a trial of this number.
     """
     curves = split_curve(trial.curve)
-    values = _trial_values(study_id, trial, n_curves=len(curves))
+    values = trial_values(study_id, trial, n_curves=len(curves))
     key = connection.execute(_INSERT_TRIAL, values).inserted_primary_key
     trial_id = key[0] if key is not None else None
     if trial.fold_losses:
         folds = [
-            {"trial_id": trial_id, "fold": fold, "loss": _storable_loss(loss)}
+            {"trial_id": trial_id, "fold": fold, "loss": storable_loss(loss)}
             for fold, loss in enumerate(trial.fold_losses)
         ]
         connection.execute(_INSERT_FOLD, folds)
@@ -48,7 +48,8 @@ def insert_trial(connection: Connection, study_id: str, trial: TrialRecord) -> N
         connection.execute(_INSERT_CURVE, parts)
 
 
-def _trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str, Any]:
+def trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str, Any]:
+    """The columns of the trial's own row, but for the database's number of it."""
     config = to_json(dict(trial.config))
     return {
         "study_id": study_id,
@@ -57,7 +58,7 @@ def _trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str,
         "config": config,
         "config_hash": hash_config_text(trial.learner, config),
         "state": trial.state.value,
-        "loss": _storable_loss(trial.loss),
+        "loss": storable_loss(trial.loss),
         "duration_s": float(trial.duration_s),
         "predict_s": float(trial.predict_s),
         "peak_memory_mb": float(trial.peak_memory_mb),
@@ -70,7 +71,7 @@ def _trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str,
     }
 
 
-def _storable_loss(loss: float | None) -> float | None:
+def storable_loss(loss: float | None) -> float | None:
     """NULL for not-a-number: SQLite turns it into that anyway, PostgreSQL would sort it last."""
     return None if loss is None or math.isnan(loss) else float(loss)
 

@@ -11,6 +11,7 @@ from autometa.search.proven_configs import ProvenConfig
 from autometa.storage import Store
 from autometa.storage.past_studies import PastStudy
 from autometa.studies.histories import task_names
+from autometa.studies.moving.foreign import is_foreign
 
 KIN = 0.68
 """The similarity from which tables are kin.
@@ -88,7 +89,9 @@ def _newest_members(
     models = {model.study_id: model for model in reversed(store.models(*_ids(kin)))}
     by_table: dict[str, list[PastStudy]] = defaultdict(list)
     for one in kin:  # the oldest first
-        by_table[one.table.fingerprint].insert(0, one)
+        studies = by_table[one.table.fingerprint]
+        # what other tools found has no model, and takes the place of none
+        studies.insert(len(studies) if is_foreign(one.study) else 0, one)
     for studies in by_table.values():
         for one in studies:
             model = models.get(one.study.id)

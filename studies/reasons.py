@@ -10,7 +10,7 @@ from autometa.storage.records import ProposalRecord
 KIND = "why"
 
 _NUMBER = "number"
-_ORIGINS = {
+ORIGINS = {
     "default": "the learner's first config",
     "published": "a config that is published as good on many tables",
     "prior": "a network that the prior proposes for this table",
@@ -40,4 +40,4 @@ def read_explanations(proposals: Iterable[ProposalRecord]) -> dict[int, Explanat
 
 def reason_in_words(why: Explanation | None, origin: str) -> str:
     """Why a trial has its config, by its explanation or else by its origin."""
-    return why.sentence if why is not None else _ORIGINS.get(origin, origin)
+    return why.sentence if why is not None else ORIGINS.get(origin, origin)

@@ -14,7 +14,7 @@ from autometa.studies.priors_in_use import cache_folder, trained_on
 from autometa.studies.reports.figures import counted
 from autometa.studies.trial_mirror import forget_mirror, mirror_name
 
-_LEAST_PREFIX = 6  # of a fingerprint: what is deleted should be meant
+LEAST_PREFIX = 6  # of a fingerprint: what is deleted should be meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,13 @@ def forget_table(named: str, store: str | Path | None) -> Forgotten:
     deletes nothing, if no table or several are meant, or while a run is at one of its studies.
     """
     with Store.open(store, is_made=False) as opened:
-        table = _find_table(opened, named)
+        table = find_table(opened, named)
         studies = [
             opened.find_study(summary.id)
             for summary in opened.studies(table=table.fingerprint, limit=None)
         ]
-        models = tuple(model.path for study in studies for model in opened.models(study.id))
+        found = [model for study in studies for model in opened.models(study.id)]
+        models = tuple(model.path for model in found if model.path)  # not those moved here
         deleted = opened.forget_table(table.fingerprint)
         priors = trained_on(opened, table.fingerprint)
         forget_plans(cache_folder(opened) / "learning", table.fingerprint)
@@ -95,10 +96,11 @@ def forget_table(named: str, store: str | Path | None) -> Forgotten:
     return Forgotten(table, len(deleted), models, priors)
 
 
-def _find_table(store: Store, named: str) -> TableRecord:
+def find_table(store: Store, named: str) -> TableRecord:
+    """The one table of this name, or whose fingerprint starts so; else raises `StoreError`."""
     tables = store.tables()
     found = [one for one in tables if one.name == named]
-    if len(named) >= _LEAST_PREFIX:
+    if len(named) >= LEAST_PREFIX:
         found = found or [one for one in tables if one.fingerprint.startswith(named.lower())]
     if len(found) == 1:
         return found[0]

@@ -22,8 +22,10 @@ def fixture_table() -> TableRecord:
 
 @pytest.fixture(name="new_study")
 def fixture_new_study(table: TableRecord) -> NewStudy:
-    key = "k" * 64
-    return NewStudy(table.fingerprint, "flowers", key, "log_loss", 0, "cv5", {"time_s": 60.0})
+    key, options = "k" * 64, {"time_s": 60.0}
+    return NewStudy(
+        table.fingerprint, "flowers", key, "log_loss", 0, "cv5", options, workspace="workspace"
+    )
 
 
 @pytest.fixture(name="store")

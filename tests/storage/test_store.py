@@ -74,10 +74,11 @@ def test_a_study_needs_its_table(store: Store, new_study: NewStudy) -> None:
 def test_only_an_unfinished_study_of_the_same_key_resumes(
     store: Store, new_study: NewStudy
 ) -> None:
-    """The newest one that is running or interrupted."""
+    """The newest one that is running or interrupted, and has its working files here."""
     assert store.find_resumable(new_study.key) is None
     first, second = store.start_study(new_study), store.start_study(new_study)
     store.start_study(replace(new_study, key="0" * 64))
+    store.start_study(replace(new_study, workspace=None))
     assert store.find_resumable(new_study.key) == second
     store.finish_study(second.id, StudyStatus.FINISHED)
     store.finish_study(first.id, StudyStatus.INTERRUPTED)

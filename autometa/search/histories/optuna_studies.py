@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,7 +33,7 @@ from autometa.search.histories.distributions import unite_distributions
 from autometa.search.histories.pruned import judge_pruned
 from autometa.spaces import Config
 
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def read_studies(
@@ -47,19 +48,14 @@ def read_studies(
 
     Raises `HistoryError` if the storage cannot be read or has no study of one of the names.
     """
-    with _reading(storage) as (opened, place):
-        studies = opened.get_all_studies()
-        if names is not None:
-            known = {study.study_name for study in studies}
-            if unknown := [name for name in names if name not in known]:
-                raise HistoryError(f"{place} has no study {unknown[0]!r}; it has {sorted(known)}")
-            studies = [study for study in studies if study.study_name in names]
+    with open_to_read(storage) as (opened, place):
+        studies = studies_of(opened, place, names)
         single = [study for study in studies if len(study.directions) == 1]
         tasks: list[PastTask] = []
         found: dict[tuple[str, BaseDistribution], None] = {}
         for study in single:
             # all of a study's trials at once: asked for one by one, they take minutes
-            trials = opened.get_all_trials(study._study_id, deepcopy=False, states=_FINISHED)
+            trials = opened.get_all_trials(study._study_id, deepcopy=False, states=FINISHED)
             task = _task(study.study_name, study.directions[0], study.user_attrs, trials)
             if task.configs:
                 tasks.append(task)
@@ -72,13 +68,24 @@ def read_studies(
     return History(tuple(tasks), unite_distributions(found), source)
 
 
+def studies_of(opened: BaseStorage, place: str, names: Sequence[str] | None) -> list[FrozenStudy]:
+    """The studies in a storage, or those of these names; raises `HistoryError` if one is not."""
+    studies = opened.get_all_studies()
+    if names is None:
+        return studies
+    known = {study.study_name for study in studies}
+    if unknown := [name for name in names if name not in known]:
+        raise HistoryError(f"{place} has no study {unknown[0]!r}; it has {sorted(known)}")
+    return [study for study in studies if study.study_name in names]
+
+
 def _task(
     name: str, direction: StudyDirection, attributes: dict[str, Any], trials: list[FrozenTrial]
 ) -> PastTask:
     """The task of one study; trials without parameters, or without a verdict, are left out."""
     sign = -1.0 if direction is StudyDirection.MAXIMIZE else 1.0
-    used = [trial for trial in trials if _config(trial)]
-    curves = [_curve(trial, sign) for trial in used]
+    used = [trial for trial in trials if config_of(trial)]
+    curves = [curve_of(trial, sign) for trial in used]
     losses = _losses(used, curves, sign)
     kept = [
         at
@@ -88,10 +95,10 @@ def _task(
     family = attributes.get("family")
     return PastTask(
         name,
-        tuple(_config(used[at]) for at in kept),
+        tuple(config_of(used[at]) for at in kept),
         np.array([losses[at] for at in kept], dtype=np.float64),
         np.array([_cost_s(used[at]) for at in kept], dtype=np.float64),
-        {key: float(value) for key, value in attributes.items() if _is_number(value)},
+        traits_of(attributes),
         family if isinstance(family, str) else "",
         tuple(curves[at] for at in kept) if any(curves[at] for at in kept) else (),
     )
@@ -100,7 +107,7 @@ def _task(
 def _losses(
     trials: Sequence[FrozenTrial], curves: Sequence[Curve | None], sign: float
 ) -> list[float]:
-    losses = [_loss(trial, sign) for trial in trials]
+    losses = [loss_of(trial, sign) for trial in trials]
     whole = [pair for pair in zip(curves, losses, strict=True) if math.isfinite(pair[1])]
     at_pruned = [at for at, trial in enumerate(trials) if trial.state is TrialState.PRUNED]
     judged = judge_pruned([curves[at] for at in at_pruned], whole)
@@ -109,7 +116,7 @@ def _losses(
     return losses
 
 
-def _loss(trial: FrozenTrial, sign: float) -> float:
+def loss_of(trial: FrozenTrial, sign: float) -> float:
     """What a complete trial reached within the constraints; else not-a-number."""
     if trial.state is not TrialState.COMPLETE or trial.value is None:
         return math.nan
@@ -117,7 +124,7 @@ def _loss(trial: FrozenTrial, sign: float) -> float:
     return sign * trial.value if is_feasible and math.isfinite(trial.value) else math.nan
 
 
-def _config(trial: FrozenTrial) -> Config:
+def config_of(trial: FrozenTrial) -> Config:
     """The parameters; a choice that is an object of another kind means nothing elsewhere."""
     return {
         name: value
@@ -126,7 +133,8 @@ def _config(trial: FrozenTrial) -> Config:
     }
 
 
-def _curve(trial: FrozenTrial, sign: float) -> Curve | None:
+def curve_of(trial: FrozenTrial, sign: float) -> Curve | None:
+    """Its intermediate values as losses."""
     points = [(s, v) for s, v in sorted(trial.intermediate_values.items()) if math.isfinite(v)]
     if not points:
         return None
@@ -141,6 +149,11 @@ def _cost_s(trial: FrozenTrial) -> float:
     return duration.total_seconds()
 
 
+def traits_of(attributes: Mapping[str, Any]) -> dict[str, float]:
+    """What a study's user attributes tell of its task: those that are finite numbers."""
+    return {key: float(value) for key, value in attributes.items() if _is_number(value)}
+
+
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -148,7 +161,7 @@ def _is_number(value: object) -> bool:
 
 
 @contextmanager
-def _reading(storage: str | Path | BaseStorage) -> Generator[tuple[BaseStorage, str]]:
+def open_to_read(storage: str | Path | BaseStorage) -> Generator[tuple[BaseStorage, str]]:
     """The storage open to be read, and its name for people; turns its errors into ours."""
     if isinstance(storage, BaseStorage):
         yield storage, type(storage).__name__

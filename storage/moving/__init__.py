@@ -1,0 +1,1 @@
+"""History on the move: what of a store goes into a shared file, and how it joins another store."""

@@ -1,0 +1,1 @@
+"""Moving history between stores: as one file, and from other tools."""
