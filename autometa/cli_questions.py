@@ -1,4 +1,4 @@
-"""Questions to the store: what was tuned and tried, why, and what is like a new table."""
+"""Questions to the store: why a trial was tried, and what is like a new table."""
 
 from __future__ import annotations
 
@@ -6,71 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from autometa.cli_lists import LISTS
 from autometa.cli_options import columns_options, reading_words, source_options
-from autometa.cli_showing import Nouns, json_option, read_source, show_listing, store_option
+from autometa.cli_showing import json_option, read_source, show_listing, store_option
 
 if TYPE_CHECKING:
     from autometa.studies.api import TuneWords
-
-
-@click.group(cls=Nouns)
-def studies() -> None:
-    """What was tuned: one study for each run. Without a verb: list."""
-
-
-@studies.command("list")
-@click.option("-n", "limit", default=10, metavar="N", help="How many, newest first; 0: all. [10]")
-@store_option
-@json_option
-def studies_list(limit: int, store: str | None, as_json: bool) -> None:
-    """List studies, newest first."""
-    from autometa.studies.history import newest_studies
-    from autometa.studies.reports.history import studies_listing
-
-    show_listing(studies_listing(newest_studies(store, limit)), as_json)
-
-
-@studies.command("show")
-@click.argument("study", required=False)
-@store_option
-@json_option
-def studies_show(study: str | None, store: str | None, as_json: bool) -> None:
-    """Show one STUDY (the start of its id is enough), the newest if none is named."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import study_listing
-
-    show_listing(study_listing(view_study(store, study)), as_json)
-
-
-@click.group(cls=Nouns)
-def trials() -> None:
-    """What was tried in a study. Without a verb: list."""
-
-
-@trials.command("list")
-@click.argument("study", required=False)
-@click.option("-n", "limit", default=10, metavar="N", help="How many, best first; 0: all. [10]")
-@store_option
-@json_option
-def trials_list(study: str | None, limit: int, store: str | None, as_json: bool) -> None:
-    """List the trials of STUDY (the newest if none is named), best first."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trials_listing
-
-    show_listing(trials_listing(view_study(store, study), limit), as_json)
-
-
-@trials.command("show")
-@click.argument("number", type=int)
-@click.argument("study", required=False)
-@store_option
-@json_option
-def trials_show(number: int, study: str | None, store: str | None, as_json: bool) -> None:
-    """Show trial NUMBER of STUDY (the newest if none is named) with its settings and scores."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trial_listing
-
-    show_listing(trial_listing(view_study(store, study), number), as_json)
 
 
 @click.command()
@@ -128,5 +69,5 @@ def best(data: str, limit: int, as_json: bool, **words: Unpack[TuneWords]) -> No
     show_listing(best_listing(found), as_json)
 
 
-QUESTIONS = (studies, trials, why, similar, best)
+QUESTIONS = (*LISTS, why, similar, best)
 """The commands, as the command line lists them."""

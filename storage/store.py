@@ -33,6 +33,7 @@ from autometa.storage.learned import Priors
 from autometa.storage.migrate import ensure_schema
 from autometa.storage.past_studies import PastStudy, select_past_studies
 from autometa.storage.paths import default_store
+from autometa.storage.questions import Questions
 from autometa.storage.records import (
     ModelRecord,
     NewStudy,
@@ -65,6 +66,8 @@ class Store:
         """Priors made from this store."""
         self.remembered = Remembered(engine)
         """What is kept of tables beyond their description."""
+        self.questions = Questions(engine)
+        """Lists of what there is, narrowed and sorted."""
 
     @classmethod
     def open(
