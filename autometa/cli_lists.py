@@ -31,8 +31,8 @@ def studies_list(
     from autometa.studies.reports.history import studies_listing
 
     found = find_studies(store, words)
-    listing, frame = partial(studies_listing, found), partial(studies_frame, found.rows)
-    show_rows(listing, frame, as_json=as_json, as_csv=as_csv)
+    listing, frame = partial(studies_listing, found), studies_frame(found.rows)
+    show_rows(listing, frame.write_csv, as_json=as_json, as_csv=as_csv)
 
 
 @studies.command("show")
@@ -82,8 +82,8 @@ def trials_list(
         raise click.UsageError("give STUDY, --study or --all, not two of them")
     words["study"] = named[0] if named else None
     found = find_trials(store, words, is_of_all=is_of_all)
-    listing, frame = partial(trials_listing, found), partial(trials_frame, found.rows)
-    show_rows(listing, frame, as_json=as_json, as_csv=as_csv)
+    listing, frame = partial(trials_listing, found), trials_frame(found.rows)
+    show_rows(listing, frame.write_csv, as_json=as_json, as_csv=as_csv)
 
 
 @trials.command("show")
@@ -116,8 +116,8 @@ def tables_list(
     from autometa.studies.reports.tables import tables_listing
 
     found = find_tables(store, words)
-    listing, frame = partial(tables_listing, found), partial(tables_frame, found.rows)
-    show_rows(listing, frame, as_json=as_json, as_csv=as_csv)
+    listing, frame = partial(tables_listing, found), tables_frame(found.rows)
+    show_rows(listing, frame.write_csv, as_json=as_json, as_csv=as_csv)
 
 
 @tables.command("show")
@@ -149,8 +149,8 @@ def priors_list(
     from autometa.studies.reports.kept_priors import priors_listing
 
     found = find_priors(store, words)
-    listing, frame = partial(priors_listing, found), partial(priors_frame, found)
-    show_rows(listing, frame, as_json=as_json, as_csv=as_csv)
+    listing, frame = partial(priors_listing, found), priors_frame(found)
+    show_rows(listing, frame.write_csv, as_json=as_json, as_csv=as_csv)
 
 
 @priors.command("show")

@@ -8,7 +8,15 @@ import click
 
 from autometa.cli_lists import LISTS
 from autometa.cli_options import columns_options, reading_words, source_options
-from autometa.cli_showing import json_option, read_source, show_listing, store_option
+from autometa.cli_showing import (
+    csv_option,
+    json_option,
+    read_source,
+    say_note,
+    show_listing,
+    show_rows,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from autometa.studies.api import TuneWords
@@ -69,5 +77,34 @@ def best(data: str, limit: int, as_json: bool, **words: Unpack[TuneWords]) -> No
     show_listing(best_listing(found), as_json)
 
 
-QUESTIONS = (*LISTS, why, similar, best)
+@click.command()
+@click.argument("query")
+@click.option(
+    "-n", "limit", type=int, default=100, metavar="N", help="How many rows; 0: all. [100]"
+)
+@store_option
+@json_option
+@csv_option
+def sql(query: str, limit: int, store: str | None, as_json: bool, as_csv: bool) -> None:
+    """Answer QUERY, one SELECT (- reads it from stdin); nothing can be changed.
+
+    Ask the views autometa_tables, autometa_studies, autometa_trials, autometa_folds,
+    autometa_models, autometa_proposals and autometa_priors: they stay as docs/store.md says.
+
+    autometa sql "SELECT table_name, learner, max(score) FROM autometa_trials WHERE metric =
+    'roc_auc' GROUP BY table_name, learner"
+    """
+    from autometa.studies.reports.answers import answer_csv, answer_listing
+    from autometa.studies.sql_questions import ask_sql
+
+    text = click.get_text_stream("stdin").read() if query == "-" else query
+    answer = ask_sql(store, text, limit)
+    show_rows(
+        lambda: answer_listing(answer), lambda: answer_csv(answer), as_json=as_json, as_csv=as_csv
+    )
+    if answer.is_cut:
+        say_note(f"there are more rows than {limit}: -n 0 gives all")
+
+
+QUESTIONS = (*LISTS, why, similar, best, sql)
 """The commands, as the command line lists them."""

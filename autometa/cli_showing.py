@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from polars import DataFrame
     from rich.console import Console, RenderableType
 
     from autometa.studies.api import TuneWords
@@ -78,12 +77,12 @@ def show_listing(listing: Listing, as_json: bool) -> None:
 
 
 def show_rows(
-    listing: Callable[[], Listing], frame: Callable[[], DataFrame], *, as_json: bool, as_csv: bool
+    listing: Callable[[], Listing], csv: Callable[[], str], *, as_json: bool, as_csv: bool
 ) -> None:
     """Rows of like things: as CSV if asked for, else as any listing."""
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both")
     if as_csv:
-        click.echo(frame().write_csv(), nl=False)
+        click.echo(csv(), nl=False)
     else:
         show_listing(listing(), as_json)

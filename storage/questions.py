@@ -174,7 +174,7 @@ def _table_wheres(connection: Connection, filters: Filters) -> list[ColumnElemen
 
 def _trial_ids(
     connection: Connection, filters: Filters, order: Order, limit: int | None
-) -> Sequence[int]:
+) -> list[int]:
     """The trials that pass, in order. Those first in order are tried for their settings first."""
     query = select(TrialRow.id).where(*trial_clauses(filters))
     if filters.since is not None:
@@ -194,8 +194,8 @@ def _trial_ids(
     return _ids(connection, query.where(*settings).order_by(*by).limit(limit))
 
 
-def _ids(connection: Connection, query: Select[tuple[int]]) -> Sequence[int]:
-    return connection.execute(query).scalars().all()
+def _ids(connection: Connection, query: Select[Any]) -> list[int]:
+    return list(connection.execute(query).scalars())
 
 
 def _found_trials(connection: Connection, ids: Sequence[int]) -> Iterator[FoundTrial]:

@@ -49,7 +49,7 @@ FILTERS = (
     "--param",
     "start=standard",
     "--better-than",
-    "0.65",
+    "0.75",
 )
 
 
@@ -126,3 +126,44 @@ def test_words_that_exclude_each_other(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "not " in said(capsys, *words, code=2)[1]
+
+
+QUERY = (
+    "SELECT table_name, number, score, error FROM autometa_trials WHERE number < 2 ORDER BY 1, 2"
+)
+
+
+def test_sql_answers_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines with headings, JSON objects and CSV; NULL is nothing, or null."""
+    lines = said(capsys, "sql", QUERY)[0].splitlines()
+    assert lines[:2] == ["table_name\tnumber\tscore\terror", "churn\t0\t1.0\t"]
+    values = json.loads(said(capsys, "sql", QUERY, "--json")[0])
+    assert values[1] == {"table_name": "churn", "number": 1, "score": 0.9, "error": None}
+    assert said(capsys, "sql", QUERY, "--csv")[0].splitlines()[2] == "churn,1,0.9,"
+
+
+def test_sql_says_when_it_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """More rows than asked for are a note on standard error; an empty answer too."""
+    out, err = said(capsys, "sql", QUERY, "-n", "3")
+    assert len(out.splitlines()) == 4
+    assert "more rows than 3" in err
+    out, err = said(capsys, "sql", QUERY, "-n", "0")
+    assert (len(out.splitlines()), err) == (5, "")
+    assert said(capsys, "sql", "SELECT 1 WHERE 1 = 0") == ("", "note: no row\n")
+
+
+def test_sql_is_read_from_stdin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(QUERY.encode())))
+    assert len(said(capsys, "sql", "-")[0].splitlines()) == 5
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM autometa_trial", "SELEC", "SELECT * FROM x"])
+def test_sql_that_is_no_question_is_one_line(
+    query: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err = said(capsys, "sql", query, code=2)
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
