@@ -61,4 +61,4 @@ filter_options = together(
     ),
     _repeated("--param", "SETTING", "Trials whose setting compares so: 'learning_rate<0.01'."),
 )
-"""The words of `autometa.studies.filter_words.FilterWords`, without `study`."""
+"""The words of `autometa.studies.filter_words.NarrowWords`, without `n` and `sort`."""

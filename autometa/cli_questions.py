@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -97,7 +98,7 @@ def sql(query: str, limit: int, store: str | None, as_json: bool, as_csv: bool) 
     from autometa.studies.reports.answers import answer_csv, answer_listing
     from autometa.studies.sql_questions import ask_sql
 
-    text = click.get_text_stream("stdin").read() if query == "-" else query
+    text = sys.stdin.read() if query == "-" else query
     answer = ask_sql(store, text, limit)
     show_rows(
         lambda: answer_listing(answer), lambda: answer_csv(answer), as_json=as_json, as_csv=as_csv

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypedDict, TypeVar
 
@@ -21,15 +22,14 @@ Names = str | Sequence[str]
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-class FilterWords(TypedDict, total=False):
+class NarrowWords(TypedDict, total=False):
     """What a list may be narrowed by; each absent word, or None, narrows nothing.
 
     Several `learner`, `metric`, `state` or `status`, as `"a,b"` or a list, are any of them;
-    several `param` must all hold.
+    several `param` must all hold. Of what is left the first `n` (0: all), by the column `sort`.
     """
 
     table: str | None
-    study: str | None
     learner: Names | None
     metric: Names | None
     since: str | datetime | None
@@ -37,16 +37,27 @@ class FilterWords(TypedDict, total=False):
     state: Names | None
     status: Names | None
     param: Names | None
-
-
-class ListWords(FilterWords, total=False):
-    """The same, and of what is left how many (0: all), sorted by which column."""
-
     n: int
     sort: str | None
 
 
-def read_filters(words: FilterWords) -> Filters:
+class ListWords(NarrowWords, total=False):
+    """The same, or of one study alone."""
+
+    study: str | None
+
+
+def check_known(words: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse words that would else be ignored in silence. Raises `OptionError`."""
+    allowed = sorted(known)
+    for word in words:
+        if word not in allowed:
+            close = get_close_matches(word, allowed, n=1)
+            hint = f": did you mean {close[0]!r}?" if close else f"; there are {allowed}"
+            raise OptionError(f"{what} knows no {word!r}{hint}")
+
+
+def read_filters(words: NarrowWords) -> Filters:
     """The filters of some words, but for `study` and `better_than`: those need a store.
 
     Raises `OptionError` for what cannot be read.

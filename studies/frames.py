@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -15,8 +15,11 @@ from autometa.metric_names import turn_sign
 from autometa.records import TrialState
 from autometa.storage.answers import FoundTrial, TableSummary
 from autometa.storage.encoding import to_json
-from autometa.storage.records import StudySummary
+from autometa.storage.records import StudySummary, TableRecord
 from autometa.studies.kept_priors import KeptPrior
+
+if TYPE_CHECKING:
+    from autometa.studies.similar import BestTrial, SimilarTable
 
 _MOMENT = pl.Datetime("us", "UTC")
 _Types = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -81,6 +84,25 @@ _PRIORS: _Types = {
     "card": pl.String,
     "digest": pl.String,
 }
+_SIMILAR: _Types = {
+    "table": pl.String,
+    "similarity": pl.Float64,
+    "whose": pl.String,
+    "n_rows": pl.Int64,
+    "n_columns": pl.Int64,
+    "kind": pl.String,
+    "fingerprint": pl.String,
+}
+_BEST: _Types = {
+    "table": pl.String,
+    "similarity": pl.Float64,
+    "learner": pl.String,
+    "metric": pl.String,
+    "score": pl.Float64,
+    "study": pl.String,
+    "number": pl.Int64,
+    "config": pl.String,
+}
 
 
 def trials_frame(found: Sequence[FoundTrial]) -> pl.DataFrame:
@@ -103,6 +125,30 @@ def priors_frame(found: Sequence[KeptPrior]) -> pl.DataFrame:
     return _frame(_PRIORS, [_prior(one) for one in found])
 
 
+def similar_frame(found: Sequence[SimilarTable]) -> pl.DataFrame:
+    """A row for each table; what is not known of one that comes with us is null."""
+    rows = [(one.name, one.similarity, one.whose, *_about(one.table)) for one in found]
+    return _frame(_SIMILAR, rows)
+
+
+def best_frame(found: Sequence[BestTrial]) -> pl.DataFrame:
+    """A row for the best trial of each study."""
+    rows = [
+        (
+            one.table.name,
+            one.table.similarity,
+            one.trial.learner,
+            one.study.metric,
+            score_from(one.study.metric, one.trial.loss),
+            one.study.id,
+            one.trial.number,
+            to_json(dict(one.trial.config)),
+        )
+        for one in found
+    ]
+    return _frame(_BEST, rows)
+
+
 def score_from(metric: str, loss: float | None) -> float | None:
     """The score that a loss stands for."""
     return None if loss is None else turn_sign(metric, loss)
@@ -116,6 +162,12 @@ def started_at(found: FoundTrial) -> datetime | None:
 
 def _frame(types: _Types, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(types), orient="row")
+
+
+def _about(table: TableRecord | None) -> tuple[Any, ...]:
+    if table is None:
+        return (None,) * 4
+    return table.n_rows, table.n_columns, table.kind, table.fingerprint
 
 
 def _trial(found: FoundTrial) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from autometa.storage.answers import FoundTrial, TableSummary
 from autometa.storage.filters import Filters, is_pattern
 from autometa.storage.questions import STUDY_ORDERS, TABLE_ORDERS, TRIAL_ORDERS, Order
 from autometa.storage.records import StudySummary
-from autometa.studies.filter_words import FilterWords, ListWords, read_filters
+from autometa.studies.filter_words import ListWords, read_filters
 
 One = TypeVar("One")
 DEFAULT_N = 10
@@ -116,7 +116,7 @@ def newest_study(store: Store) -> str:
     return newest[0].id
 
 
-def _in_store(store: Store, filters: Filters, words: FilterWords) -> Filters:
+def _in_store(store: Store, filters: Filters, words: ListWords) -> Filters:
     """The filters with what is read against the store: names, ids, and a score's loss."""
     named = filters.table
     is_name = named is not None and not is_pattern(named)

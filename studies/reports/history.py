@@ -124,24 +124,29 @@ def trial_listing(view: StudyView, number: int) -> Listing:
 
 def reason_listing(view: StudyView, number: int) -> Listing:
     """Why one trial has its config: where it came from, and what was expected of it."""
-    trial, why = view.find_trial(number), view.reasons.get(number)
+    trial, values = view.find_trial(number), reason_values(view, number)
     score = score_text(score_of(view.study.metric)(trial.loss))
     rows = [
         ("trial", f"{number} of study {view.study.id}"),
         ("learner", trial.learner),
-        ("why", reason_in_words(why, trial.origin)),
+        ("why", str(values["why"])),
         ("what came of it", f"{trial.state.value}, {view.study.metric} {score}"),
     ]
-    values: JSON = {
+    return Listing((pairs("", rows),), dict(values))
+
+
+def reason_values(view: StudyView, number: int) -> dict[str, JSON]:
+    """The same for a program."""
+    trial, why = view.find_trial(number), view.reasons.get(number)
+    return {
         "study": view.study.id,
         "trial": number,
         "learner": trial.learner,
         "origin": trial.origin,
         "why": reason_in_words(why, trial.origin),
         "explanation": None if why is None else plain(why.as_attribute()),
-        "loss": trial.loss,
+        "loss": plain(trial.loss),
     }
-    return Listing((pairs("", rows),), values)
 
 
 def score_of(metric: str) -> Score:
