@@ -1,4 +1,4 @@
-"""Questions to the store: why a trial was tried, and what is like a new table."""
+"""Questions to the store: studies side by side, why a trial was tried, what a table is like."""
 
 from __future__ import annotations
 
@@ -107,5 +107,20 @@ def sql(query: str, limit: int, store: str | None, as_json: bool, as_csv: bool) 
         say_note(f"there are more rows than {limit}: -n 0 gives all")
 
 
-QUESTIONS = (*LISTS, why, similar, best, sql)
+@click.command()
+@click.argument("studies", nargs=-1, required=True, metavar="STUDY STUDY [STUDY]...")
+@store_option
+@json_option
+def compare(studies: tuple[str, ...], store: str | None, as_json: bool) -> None:
+    """Show studies side by side: what was asked otherwise, what came of it, by what, and when.
+
+    It says first whether their scores can be compared at all.
+    """
+    from autometa.studies.comparing import compare_studies
+    from autometa.studies.reports.comparison import comparison_listing
+
+    show_listing(comparison_listing(compare_studies(store, studies)), as_json)
+
+
+QUESTIONS = (*LISTS, compare, why, similar, best, sql)
 """The commands, as the command line lists them."""

@@ -56,14 +56,14 @@ def study_listing(view: StudyView) -> Listing:
             ("scored by", study.split),
             ("seed", str(study.seed)),
             ("started", f"{study.created_at:%Y-%m-%d %H:%M}"),
-            ("trials", _counts(_by_state(view.trials))),
+            ("trials", counts_text(states_of(view.trials))),
             *(("model", model.path) for model in view.models),
         ],
     )
     best = ranked(view.trials)[:5]  # a glance; `trials list` shows them all
     values = _record_values(study, score)
     values["models"] = plain(view.models)
-    values["n_trials"] = plain(_by_state(view.trials))
+    values["n_trials"] = plain(states_of(view.trials))
     values["best_trials"] = [trial_values(trial) for trial in best]
     return Listing((about, _trials_section(best, score, "best trials")), values)
 
@@ -112,7 +112,7 @@ def trial_listing(view: StudyView, number: int) -> Listing:
     folds = tuple(
         (str(fold), score_text(score(loss))) for fold, loss in enumerate(trial.fold_losses)
     )
-    settings = [(name, _cell(value)) for name, value in trial.config.items()]
+    settings = [(name, cell_text(value)) for name, value in trial.config.items()]
     sections = (
         pairs("trial", _about_trial(view, trial, score)),
         pairs("settings", settings),
@@ -162,7 +162,7 @@ def _study_row(study: StudySummary) -> tuple[str, ...]:
         study.metric,
         score_text(score(study.best_loss)),
         score_text(score(study.baseline_loss)),
-        _counts(study.n_trials),
+        counts_text(study.n_trials),
         study.status.value,
         seconds_text(study.duration_s),
         f"{study.created_at.astimezone():%Y-%m-%d %H:%M}",
@@ -214,19 +214,22 @@ def _trials_section(trials: Sequence[TrialRecord], score: Score, title: str) -> 
 
 def settings_text(config: Config) -> str:
     """A config in one line."""
-    return " ".join(f"{name}={_cell(value)}" for name, value in config.items())
+    return " ".join(f"{name}={cell_text(value)}" for name, value in config.items())
 
 
-def _cell(value: object) -> str:
+def cell_text(value: object) -> str:
+    """A setting's value, short."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _by_state(trials: Sequence[TrialRecord]) -> dict[TrialState, int]:
+def states_of(trials: Sequence[TrialRecord]) -> dict[TrialState, int]:
+    """How many trials ended in each state."""
     states = [trial.state for trial in trials]
     return {state: states.count(state) for state in TrialState if state in states}
 
 
-def _counts(by_state: Mapping[TrialState, int]) -> str:
+def counts_text(by_state: Mapping[TrialState, int]) -> str:
+    """The same in words, all failures together."""
     done, pruned = by_state.get(TrialState.COMPLETE, 0), by_state.get(TrialState.PRUNED, 0)
     failed = sum(n for state, n in by_state.items() if state.is_failure)
     return f"{done} done, {pruned} pruned, {failed} failed"

@@ -11,6 +11,7 @@ import pytest
 
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from autometa.records import TrialRecord, TrialState
+from autometa.spaces import Scalar
 from autometa.storage import NewStudy, PriorRecord, Promotion, Store, TableRecord
 from autometa.storage.schema import SCHEMA_VERSION
 from autometa.storage.views import VIEWS
@@ -79,7 +80,7 @@ def test_scores_are_in_the_metrics_own_sign(store: Store, metric: object) -> Non
 def test_settings_and_moments_are_asked_for_in_sql(store: Store, study_id: str) -> None:
     """A setting is taken out of its config; a moment that is not known is NULL."""
     for number, began in enumerate((0.0, 1_800_000_000.25)):
-        config = {"learning_rate": 0.5, "start": "own"}
+        config: dict[str, Scalar] = {"learning_rate": 0.5, "start": "own"}
         store.add_trial(
             study_id, TrialRecord(number, "network", config, TrialState.FAILED, started_at=began)
         )

@@ -57,7 +57,8 @@ def fixture_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
                 store.add_trial(study.id, trial)
             store.finish_study(study.id, StudyStatus.FINISHED, best_loss=0.125)
-        store.remembered.add_sample(SampleRecord(fingerprint, 50, {}, b"PAR1"))
+        kept = TABLES[-1][0].ljust(64, "0")
+        store.remembered.add_sample(SampleRecord(kept, 50, {}, b"PAR1"))
     return path
 
 
