@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
+from autometa.cli_completing import completion, from_store
 from autometa.cli_options import (
     budget_options,
     collect_options,
@@ -152,8 +153,8 @@ def predict(
         click.echo(f"{n_rows} predictions in {output}", err=True)
 
 
-for question in QUESTIONS:
-    cli.add_command(question)
+for command in (*QUESTIONS, completion):
+    cli.add_command(command)
 
 
 @cli.group()
@@ -306,7 +307,7 @@ def store_check(context: click.Context, store: str | None) -> None:
 
 
 @store.command("forget")
-@click.argument("table")
+@click.argument("table", shell_complete=from_store("table"))
 @store_option
 def store_forget(table: str, store: str | None) -> None:
     """Delete all that is kept of TABLE, a name or the start of a fingerprint. Models stay."""

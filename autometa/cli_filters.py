@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import click
 
+from autometa.cli_completing import Completer, from_names, from_store
 from autometa.cli_options import Command, together
 from autometa.cli_showing import csv_option, json_option, store_option
+from autometa.metric_names import GREATER_IS_BETTER, LOWER_IS_BETTER
+from autometa.records import TrialState
 
 MEANING = """Filters compose: what is listed passes them all. Studies and tables pass --learner,
 --state, --better-than and --param if one of their trials passes all that are given.
@@ -17,15 +20,20 @@ MEANING = """Filters compose: what is listed passes them all. Studies and tables
 is a text: 'depth="3"'. A trial without the setting never passes."""
 
 _TABLE = "A name, a pattern such as 'churn*', or the start of a fingerprint."
+# those of autometa.storage.records.StudyStatus, without loading a database's library
+_STATUSES = ("running", "finished", "interrupted", "failed")
 _SINCE = "Begun since then: 2026-05-31, or so long ago: 7d, 12h, 30m, 2w."
 
 
-def _option(name: str, metavar: str, text: str) -> Callable[[Command], Command]:
-    return click.option(name, metavar=metavar, help=text)
+def _option(
+    name: str, metavar: str, text: str, completer: Completer | None = None
+) -> Callable[[Command], Command]:
+    return click.option(name, metavar=metavar, help=text, shell_complete=completer)
 
 
-def _repeated(name: str, metavar: str, text: str) -> Callable[[Command], Command]:
-    return click.option(name, metavar=metavar, multiple=True, help=text)
+def _names(name: str, text: str, known: Iterable[str] = ()) -> Callable[[Command], Command]:
+    completer = from_names(*known)
+    return click.option(name, metavar="A,B", multiple=True, help=text, shell_complete=completer)
 
 
 def list_options(sorts: str, sorted_by: str, n: int = 10) -> Callable[[Command], Command]:
@@ -42,16 +50,14 @@ def list_options(sorts: str, sorted_by: str, n: int = 10) -> Callable[[Command],
 since_option = _option("--since", "WHEN", _SINCE)
 
 filter_options = together(
-    _option("--table", "TABLE", _TABLE),
-    _repeated("--metric", "A,B", "Scored by one of these metrics."),
-    since_option,
-    _repeated("--status", "A,B", "Studies running, finished, interrupted or failed."),
-    _repeated("--learner", "A,B", "Trials of one of these learners."),
-    _repeated(
-        "--state",
-        "A,B",
-        "Trials complete, pruned, failed, out_of_memory, timed_out or crashed.",
+    _option("--table", "TABLE", _TABLE, from_store("table")),
+    _names(
+        "--metric", "Scored by one of these metrics.", sorted(GREATER_IS_BETTER | LOWER_IS_BETTER)
     ),
+    since_option,
+    _names("--status", f"Studies of one of these: {', '.join(_STATUSES)}.", _STATUSES),
+    _names("--learner", "Trials of one of these learners."),
+    _names("--state", f"Trials of one of these: {', '.join(TrialState)}.", tuple(TrialState)),
     click.option(
         "--better-than",
         type=float,
@@ -59,6 +65,11 @@ filter_options = together(
         help="Trials of a better score, in the metric's own sign; needs --metric if there are "
         "several.",
     ),
-    _repeated("--param", "SETTING", "Trials whose setting compares so: 'learning_rate<0.01'."),
+    click.option(
+        "--param",
+        metavar="SETTING",
+        multiple=True,
+        help="Trials whose setting compares so: 'learning_rate<0.01'.",
+    ),
 )
 """The words of `autometa.studies.filter_words.NarrowWords`, without `n` and `sort`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from autometa.cli_completing import from_store, study_argument
 from autometa.cli_filters import MEANING, filter_options, list_options, since_option
 from autometa.cli_showing import Nouns, json_option, show_listing, show_rows, store_option
 
@@ -36,7 +37,7 @@ def studies_list(
 
 
 @studies.command("show")
-@click.argument("study", required=False)
+@study_argument
 @store_option
 @json_option
 def studies_show(study: str | None, store: str | None, as_json: bool) -> None:
@@ -53,8 +54,14 @@ def trials() -> None:
 
 
 @trials.command("list", epilog=MEANING)
-@click.argument("study", required=False)
-@click.option("--study", "study_option", metavar="STUDY", help="The same as the argument.")
+@study_argument
+@click.option(
+    "--study",
+    "study_option",
+    metavar="STUDY",
+    help="The same as the argument.",
+    shell_complete=from_store("study"),
+)
 @click.option("--all", "is_of_all", is_flag=True, help="Of every study.")
 @filter_options
 @list_options(
@@ -88,7 +95,7 @@ def trials_list(
 
 @trials.command("show")
 @click.argument("number", type=int)
-@click.argument("study", required=False)
+@study_argument
 @store_option
 @json_option
 def trials_show(number: int, study: str | None, store: str | None, as_json: bool) -> None:
@@ -121,7 +128,7 @@ def tables_list(
 
 
 @tables.command("show")
-@click.argument("table")
+@click.argument("table", shell_complete=from_store("table"))
 @store_option
 @json_option
 def tables_show(table: str, store: str | None, as_json: bool) -> None:
@@ -154,7 +161,7 @@ def priors_list(
 
 
 @priors.command("show")
-@click.argument("prior")
+@click.argument("prior", shell_complete=from_store("prior"))
 @store_option
 @json_option
 def priors_show(prior: str, store: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from autometa.cli_completing import from_store, study_argument
 from autometa.cli_lists import LISTS
 from autometa.cli_options import columns_options, reading_words, source_options
 from autometa.cli_showing import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("number", type=int)
-@click.argument("study", required=False)
+@study_argument
 @store_option
 @json_option
 def why(number: int, study: str | None, store: str | None, as_json: bool) -> None:
@@ -108,7 +109,13 @@ def sql(query: str, limit: int, store: str | None, as_json: bool, as_csv: bool) 
 
 
 @click.command()
-@click.argument("studies", nargs=-1, required=True, metavar="STUDY STUDY [STUDY]...")
+@click.argument(
+    "studies",
+    nargs=-1,
+    required=True,
+    metavar="STUDY STUDY [STUDY]...",
+    shell_complete=from_store("study"),
+)
 @store_option
 @json_option
 def compare(studies: tuple[str, ...], store: str | None, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from autometa.errors import StoreError
@@ -113,12 +113,15 @@ def _reading_engine(url: URL) -> Engine:
         return create_engine(url, poolclass=NullPool)
     # prepared at once: a prepared statement is a single one, so no second one ends the transaction
     arguments = {"prepare_threshold": 0} if url.get_driver_name() == "psycopg" else {}
-    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    except (ImportError, NoSuchModuleError) as error:
+        raise StoreError(f"the driver of {url.drivername!r} is not installed: {error}") from error
     return engine.execution_options(postgresql_readonly=True)
 
 
 @contextmanager
-def _guarded(connection: Connection) -> Iterator[None]:
+def _guarded(connection: Connection) -> Generator[None]:
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         yield
