@@ -63,10 +63,6 @@ class Filters:
             settings=self.settings,
         )
 
-    def of_studies(self) -> Filters:
-        """What must hold of the study and its table."""
-        return replace(self, learners=(), states=(), loss_below=None, settings=())
-
 
 def is_pattern(table: str) -> bool:
     """Whether a table's name stands for several."""

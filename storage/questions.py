@@ -26,8 +26,9 @@ from autometa.storage.setting_filters import setting_clause
 
 _Key = TypeVar("_Key", str, int)
 _N_TOGETHER = 10_000  # SQLite takes 32,766 values at most in a statement (sqlite.org/limits.html)
-# configs read before all are: where one in a hundred passes, a list of ten is found among these
-_N_TRIED = 2_000
+# trials and studies whose configs are read before all are: where one in a hundred passes, a list
+# of ten is found among so many trials
+_N_TRIED, _N_TRIED_STUDIES = 2_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +94,30 @@ class Questions:
     ) -> list[StudySummary]:
         """The studies that pass, in an order of `STUDY_ORDERS`."""
         with reading(self._engine) as connection:
-            query = select(StudyRow.id).join(TableRow).where(*_study_wheres(connection, filters))
-            query = query.order_by(*_ordered(STUDY_ORDERS, order), StudyRow.id).limit(limit)
-            return _summaries(connection, connection.execute(query).scalars().all())
+            cheap, costly = _study_wheres(connection, filters)
+            query = select(StudyRow.id).join(TableRow).where(*cheap)
+            by = (*_ordered(STUDY_ORDERS, order), StudyRow.id.expression)
+            ids = _keys(connection, query, costly, by, limit, _N_TRIED_STUDIES)
+            return _summaries(connection, ids)
 
     def tables(
         self, filters: Filters, order: Order, limit: int | None = None
     ) -> list[TableSummary]:
         """The tables that pass, in an order of `TABLE_ORDERS`."""
         with reading(self._engine) as connection:
-            query = select(TableRow.fingerprint).where(*_table_wheres(connection, filters))
-            ordered = query.order_by(*_ordered(TABLE_ORDERS, order), TableRow.fingerprint)
-            prints = connection.execute(ordered.limit(limit)).scalars().all()
+            cheap, costly = (
+                [exists().where(_IS_OF_TABLE, *wheres)] if wheres else []
+                for wheres in _study_wheres(connection, filters)
+            )
+            query = select(TableRow.fingerprint).where(*cheap)
+            by = (*_ordered(TABLE_ORDERS, order), TableRow.fingerprint.expression)
+            prints = _keys(connection, query, costly, by, limit, _N_TRIED_STUDIES)
             return list(_table_summaries(connection, prints))
 
     def metrics(self, filters: Filters) -> list[str]:
         """The metrics of the studies that pass what is asked of studies and tables."""
         with reading(self._engine) as connection:
-            wheres = _study_wheres(connection, filters.of_studies())
+            wheres = _of_study(connection, filters)
             query = select(StudyRow.metric).join(TableRow).where(*wheres).distinct()
             return sorted(connection.execute(query).scalars())
 
@@ -137,7 +144,8 @@ def _ordered(
     columns: Mapping[str, ColumnElement[Any]], order: Order
 ) -> tuple[ColumnElement[Any], ...]:
     column = columns[order.column]
-    return column.is_(None), column.desc() if order.is_descending else column.asc()
+    way = column.desc() if order.is_descending else column.asc()
+    return (column.is_(None), way) if getattr(column, "nullable", True) else (way,)
 
 
 def _held(connection: Connection, filters: Filters) -> frozenset[str]:
@@ -158,24 +166,43 @@ def _settings(connection: Connection, filters: Filters) -> list[ColumnElement[bo
     return [setting_clause(one, connection.dialect.name) for one in filters.settings]
 
 
-def _study_wheres(connection: Connection, filters: Filters) -> list[ColumnElement[bool]]:
+def _study_wheres(
+    connection: Connection, filters: Filters
+) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+    """What a narrow index tells of a study, and all of it if it takes configs to be read."""
     wheres = _of_study(connection, filters)
-    if filters.has_trials:
-        of_trial = [*trial_clauses(filters), *_settings(connection, filters)]
-        wheres.append(exists().where(TrialRow.study_id == StudyRow.id, *of_trial))
-    return wheres
+    of_trial = [TrialRow.study_id == StudyRow.id, *trial_clauses(filters)]
+    settings = _settings(connection, filters)
+    cheap = [*wheres, exists().where(*of_trial)] if filters.has_trials else wheres
+    return cheap, [*wheres, exists().where(*of_trial, *settings)] if settings else []
 
 
-def _table_wheres(connection: Connection, filters: Filters) -> list[ColumnElement[bool]]:
-    if filters.is_empty:
-        return []
-    return [exists().where(_IS_OF_TABLE, *_study_wheres(connection, filters))]
+def _keys(
+    connection: Connection,
+    query: Select[Any],
+    costly: Sequence[ColumnElement[bool]],
+    by: Sequence[ColumnElement[Any]],
+    limit: int | None,
+    n_tried: int,
+) -> list[Any]:
+    """The keys that `query` selects and that pass what is costly, in order.
+
+    The first `n_tried` in order are looked at before all are: they mostly hold as many as wanted.
+    """
+    whole = query.where(*costly).order_by(*by).limit(limit)
+    if costly and limit is not None and limit < n_tried:
+        first = query.order_by(*by).limit(n_tried).subquery()
+        (key,) = query.selected_columns
+        found = connection.execute(whole.where(key.in_(select(*first.c)))).scalars().all()
+        if len(found) == limit:
+            return list(found)
+    return list(connection.execute(whole).scalars())
 
 
 def _trial_ids(
     connection: Connection, filters: Filters, order: Order, limit: int | None
 ) -> list[int]:
-    """The trials that pass, in order. Those first in order are tried for their settings first."""
+    """The trials that pass, in order."""
     query = select(TrialRow.id).where(*trial_clauses(filters))
     if filters.since is not None:
         query = query.where(TrialRow.started_at >= filters.since.timestamp())
@@ -183,19 +210,8 @@ def _trial_ids(
     if of_study:
         studies = select(StudyRow.id).join(TableRow).where(*of_study)
         query = query.where(TrialRow.study_id.in_(studies))
-    by = (*_ordered(TRIAL_ORDERS, order), TrialRow.id)
-    settings = _settings(connection, filters)
-    if settings and limit is not None and limit < _N_TRIED:
-        first = query.order_by(*by).limit(_N_TRIED).subquery()
-        tried = select(TrialRow.id).where(TrialRow.id.in_(select(first.c.id)), *settings)
-        found = _ids(connection, tried.order_by(*by).limit(limit))
-        if len(found) == limit:
-            return found
-    return _ids(connection, query.where(*settings).order_by(*by).limit(limit))
-
-
-def _ids(connection: Connection, query: Select[Any]) -> list[int]:
-    return list(connection.execute(query).scalars())
+    by = (*_ordered(TRIAL_ORDERS, order), TrialRow.id.expression)
+    return _keys(connection, query, _settings(connection, filters), by, limit, _N_TRIED)
 
 
 def _found_trials(connection: Connection, ids: Sequence[int]) -> Iterator[FoundTrial]:

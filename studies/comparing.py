@@ -47,6 +47,11 @@ class ComparedStudy:
         return next((trial for _, trial in self.scored), None)
 
     @property
+    def best_loss(self) -> float | None:
+        """Its loss."""
+        return None if self.best is None else self.best.loss
+
+    @property
     def time_to_best_s(self) -> float | None:
         """When the best trial was done."""
         return None if self.best is None else self.done_s(self.best)

@@ -45,7 +45,7 @@ def _about(studies: Sequence[ComparedStudy]) -> Iterator[_Row]:
     yield "scored by", *(one.study.split for one in studies)
     yield "seed", *(str(one.study.seed) for one in studies)
     yield "status", *(one.study.status.value for one in studies)
-    yield "best score", *(_score(one, one.best and one.best.loss) for one in studies)
+    yield "best score", *(_score(one, one.best_loss) for one in studies)
     yield "baseline", *(_score(one, one.study.baseline_loss) for one in studies)
     yield "trials", *(counts_text(states_of(one.trials)) for one in studies)
     yield "took", *(seconds_text(one.took_s) for one in studies)
@@ -106,10 +106,10 @@ def _study_values(compared: Comparison, one: ComparedStudy) -> JSON:
         "split": study.split,
         "seed": study.seed,
         "status": study.status.value,
-        "best_score": score(one.best and one.best.loss),
+        "best_score": score(one.best_loss),
         "baseline_score": score(study.baseline_loss),
-        "best_trial": one.best and one.best.number,
-        "best_config": plain(one.best and one.best.config),
+        "best_trial": None if one.best is None else one.best.number,
+        "best_config": None if one.best is None else plain(one.best.config),
         "n_trials": plain(states_of(one.trials)),
         "took_s": one.took_s,
         "time_to_best_s": one.time_to_best_s,
