@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
-from autometa.cli_keeping import store_keep
+from autometa.cli_completing import completion, from_store
 from autometa.cli_history import history
+from autometa.cli_keeping import store_keep
 from autometa.cli_options import (
     budget_options,
     columns_options,
@@ -146,9 +147,8 @@ def predict(
         click.echo(f"{n_rows} predictions in {output}", err=True)
 
 
-for question in QUESTIONS:
-    cli.add_command(question)
-cli.add_command(history)
+for command in (*QUESTIONS, history, completion):
+    cli.add_command(command)
 
 
 @cli.group()
@@ -200,7 +200,7 @@ def store_check(context: click.Context, store: str | None) -> None:
 
 
 @store.command("forget")
-@click.argument("table")
+@click.argument("table", shell_complete=from_store("table"))
 @store_option
 def store_forget(table: str, store: str | None) -> None:
     """Delete all that is kept of TABLE, a name or the start of a fingerprint. Models stay."""

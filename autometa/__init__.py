@@ -15,11 +15,11 @@ from autometa._version import __version__
 from autometa.errors import AutometaError
 
 if TYPE_CHECKING:
-    from autometa.storage import Store
     from autometa.studies.api import Tuned, tune
     from autometa.studies.estimators import AutoMetaClassifier, AutoMetaRegressor
     from autometa.studies.proposing import Proposal, propose
     from autometa.studies.results import TuneResult
+    from autometa.studies.store_face import Store
     from autometa.studies.tuned_model import TunedModel
     from autometa.studies.tuned_model import load_model as load
 
@@ -42,7 +42,7 @@ _HOMES = {
     "AutoMetaClassifier": ("autometa.studies.estimators", "AutoMetaClassifier"),
     "AutoMetaRegressor": ("autometa.studies.estimators", "AutoMetaRegressor"),
     "Proposal": ("autometa.studies.proposing", "Proposal"),
-    "Store": ("autometa.storage", "Store"),
+    "Store": ("autometa.studies.store_face", "Store"),
     "TuneResult": ("autometa.studies.results", "TuneResult"),
     "Tuned": ("autometa.studies.api", "Tuned"),
     "TunedModel": ("autometa.studies.tuned_model", "TunedModel"),

@@ -1,81 +1,32 @@
-"""Questions to the store: what was tuned and tried, why, and what is like a new table."""
+"""Questions to the store: studies side by side, why a trial was tried, what a table is like."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from autometa.cli_completing import from_store, study_argument
+from autometa.cli_lists import LISTS
 from autometa.cli_options import columns_options, reading_words, source_options
-from autometa.cli_showing import Nouns, json_option, read_source, show_listing, store_option
+from autometa.cli_showing import (
+    csv_option,
+    json_option,
+    read_source,
+    say_note,
+    show_listing,
+    show_rows,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from autometa.studies.api import TuneWords
 
 
-@click.group(cls=Nouns)
-def studies() -> None:
-    """What was tuned: one study for each run. Without a verb: list."""
-
-
-@studies.command("list")
-@click.option("-n", "limit", default=10, metavar="N", help="How many, newest first; 0: all. [10]")
-@store_option
-@json_option
-def studies_list(limit: int, store: str | None, as_json: bool) -> None:
-    """List studies, newest first."""
-    from autometa.studies.history import newest_studies
-    from autometa.studies.reports.history import studies_listing
-
-    show_listing(studies_listing(newest_studies(store, limit)), as_json)
-
-
-@studies.command("show")
-@click.argument("study", required=False)
-@store_option
-@json_option
-def studies_show(study: str | None, store: str | None, as_json: bool) -> None:
-    """Show one STUDY (the start of its id is enough), the newest if none is named."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import study_listing
-
-    show_listing(study_listing(view_study(store, study)), as_json)
-
-
-@click.group(cls=Nouns)
-def trials() -> None:
-    """What was tried in a study. Without a verb: list."""
-
-
-@trials.command("list")
-@click.argument("study", required=False)
-@click.option("-n", "limit", default=10, metavar="N", help="How many, best first; 0: all. [10]")
-@store_option
-@json_option
-def trials_list(study: str | None, limit: int, store: str | None, as_json: bool) -> None:
-    """List the trials of STUDY (the newest if none is named), best first."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trials_listing
-
-    show_listing(trials_listing(view_study(store, study), limit), as_json)
-
-
-@trials.command("show")
-@click.argument("number", type=int)
-@click.argument("study", required=False)
-@store_option
-@json_option
-def trials_show(number: int, study: str | None, store: str | None, as_json: bool) -> None:
-    """Show trial NUMBER of STUDY (the newest if none is named) with its settings and scores."""
-    from autometa.studies.history import view_study
-    from autometa.studies.reports.history import trial_listing
-
-    show_listing(trial_listing(view_study(store, study), number), as_json)
-
-
 @click.command()
 @click.argument("number", type=int)
-@click.argument("study", required=False)
+@study_argument
 @store_option
 @json_option
 def why(number: int, study: str | None, store: str | None, as_json: bool) -> None:
@@ -128,5 +79,55 @@ def best(data: str, limit: int, as_json: bool, **words: Unpack[TuneWords]) -> No
     show_listing(best_listing(found), as_json)
 
 
-QUESTIONS = (studies, trials, why, similar, best)
+@click.command()
+@click.argument("query")
+@click.option(
+    "-n", "limit", type=int, default=100, metavar="N", help="How many rows; 0: all. [100]"
+)
+@store_option
+@json_option
+@csv_option
+def sql(query: str, limit: int, store: str | None, as_json: bool, as_csv: bool) -> None:
+    """Answer QUERY, one SELECT (- reads it from stdin); nothing can be changed.
+
+    Ask the views autometa_tables, autometa_studies, autometa_trials, autometa_folds,
+    autometa_models, autometa_proposals and autometa_priors: they stay as docs/store.md says.
+
+    autometa sql "SELECT table_name, learner, max(score) FROM autometa_trials WHERE metric =
+    'roc_auc' GROUP BY table_name, learner"
+    """
+    from autometa.studies.reports.answers import answer_csv, answer_listing
+    from autometa.studies.sql_questions import ask_sql
+
+    text = sys.stdin.read() if query == "-" else query
+    answer = ask_sql(store, text, limit)
+    show_rows(
+        lambda: answer_listing(answer), lambda: answer_csv(answer), as_json=as_json, as_csv=as_csv
+    )
+    if answer.is_cut:
+        say_note(f"there are more rows than {limit}: -n 0 gives all")
+
+
+@click.command()
+@click.argument(
+    "studies",
+    nargs=-1,
+    required=True,
+    metavar="STUDY STUDY [STUDY]...",
+    shell_complete=from_store("study"),
+)
+@store_option
+@json_option
+def compare(studies: tuple[str, ...], store: str | None, as_json: bool) -> None:
+    """Show studies side by side: what was asked otherwise, what came of it, by what, and when.
+
+    It says first whether their scores can be compared at all.
+    """
+    from autometa.studies.comparing import compare_studies
+    from autometa.studies.reports.comparison import comparison_listing
+
+    show_listing(comparison_listing(compare_studies(store, studies)), as_json)
+
+
+QUESTIONS = (*LISTS, compare, why, similar, best, sql)
 """The commands, as the command line lists them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,7 @@ store_option = click.option(
     "--store", metavar="URL", help="The database of results. [see 'store path']"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="CSV on stdout, figures whole.")
 
 
 def say_note(text: str) -> None:
@@ -68,5 +70,19 @@ def show_listing(listing: Listing, as_json: bool) -> None:
         click.echo(json.dumps(listing.values, indent=2, allow_nan=False))
     elif sys.stdout.isatty():
         show(listing.as_grid())
+    elif listing.is_empty:
+        say_note(listing.nothing)
     else:
         click.echo(listing.as_lines())
+
+
+def show_rows(
+    listing: Callable[[], Listing], csv: Callable[[], str], *, as_json: bool, as_csv: bool
+) -> None:
+    """Rows of like things: as CSV if asked for, else as any listing."""
+    if as_json and as_csv:
+        raise click.UsageError("give --json or --csv, not both")
+    if as_csv:
+        click.echo(csv(), nl=False)
+    else:
+        show_listing(listing(), as_json)

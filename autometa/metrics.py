@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from autometa import class_scores as of_classes
 from autometa import value_scores as of_values
 from autometa.errors import OptionError
+from autometa.metric_names import ALIASES, own_name
 from autometa.tables._base import Target, TaskKind
 
 Floats = NDArray[np.float64]
@@ -138,10 +139,10 @@ def find_metric(name: str | None, kind: TaskKind) -> Metric:
     allowed = CLASSIFICATION_METRICS if kind.is_classification else REGRESSION_METRICS
     if name is None:
         return allowed["log_loss" if kind.is_classification else "rmse"]
-    wanted = name.strip().lower().replace("-", "_").removeprefix("neg_")
-    found = allowed.get(_ALIASES.get(wanted, wanted))
+    wanted = own_name(name)
+    found = allowed.get(wanted)
     if found is None:
-        close = difflib.get_close_matches(wanted, [*allowed, *_ALIASES], n=1)
+        close = difflib.get_close_matches(wanted, [*allowed, *ALIASES], n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise OptionError(
             f"metric {name!r} does not suit {kind.value}: {hint}allowed are {', '.join(allowed)}"
@@ -242,25 +243,3 @@ REGRESSION_METRICS = _named(
     _deviance("mean_poisson_deviance", needs_positive=False),
     _deviance("mean_gamma_deviance", needs_positive=True),
 )
-
-_ALIASES = {
-    "logloss": "log_loss",
-    "cross_entropy": "log_loss",
-    "acc": "accuracy",
-    "auc": "roc_auc",
-    "roc_auc_ovr": "roc_auc",
-    "top_k_accuracy_score": _TOP_TWO,
-    "brier_score_loss": "brier_score",
-    "brier": "brier_score",
-    "d2_log_loss_score": "d2_log_loss",
-    "d2_brier_score": "d2_brier",
-    "mcc": "matthews_corrcoef",
-    "root_mean_squared_error": "rmse",
-    "mean_squared_error": "mse",
-    "mean_absolute_error": "mae",
-    "r2_score": "r2",
-    "d2_absolute_error_score": "d2_absolute_error",
-    "mean_absolute_percentage_error": "mape",
-    "root_mean_squared_log_error": "rmsle",
-    "mean_squared_log_error": "msle",
-}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from autometa.errors import StoreError
 from autometa.storage.engine import no_store, reading, shown, writing
 from autometa.storage.schema import SCHEMA_VERSION, VERSION_TABLE
+from autometa.storage.views import create_views, drop_views
 
 # any number that no other program's advisory lock is likely to have: "autometa" as 8 ASCII bytes
 _POSTGRESQL_LOCK = int.from_bytes(b"autometa")
@@ -63,4 +64,6 @@ def _upgrade(connection: Connection) -> None:
             f"is {version}, the newest known here is {SCHEMA_VERSION}); upgrade autometa, or "
             "choose another store with --store"
         )
+    drop_views(connection)
     command.upgrade(config, "head")
+    create_views(connection)

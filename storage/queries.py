@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,17 @@ def _read(connection: Connection, query: str) -> pl.DataFrame:
     if not result.returns_rows:
         connection.rollback()
         raise TableError("the query gives no rows: it must be a SELECT; nothing was changed")
-    names = list(result.keys())
+    frame = frame_of(list(result.keys()), result.fetchall())
+    connection.rollback()
+    return frame
+
+
+def frame_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """Rows of a query as a frame. Raises `TableError` for columns of one name, and binary data."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise TableError(f"the query gives columns of the same name {twice}; rename them with AS")
-    columns = zip(*result, strict=True)
+    columns = zip(*rows, strict=True)
     cells = dict(zip(names, columns, strict=False)) or dict.fromkeys(names, ())
-    connection.rollback()
     return pl.DataFrame([_column(name, values) for name, values in cells.items()])
 
 

@@ -34,6 +34,8 @@ from autometa.storage.migrate import ensure_schema
 from autometa.storage.moving.facade import Moving
 from autometa.storage.past_studies import PastStudy, select_past_studies
 from autometa.storage.paths import default_store
+from autometa.storage.questions import Questions
+from autometa.storage.read_only import Answer, answer
 from autometa.storage.records import (
     ModelRecord,
     NewStudy,
@@ -68,6 +70,8 @@ class Store:
         """What is kept of tables beyond their description."""
         self.moving = Moving(engine)
         """What of all this is shared, and how what others share joins it."""
+        self.questions = Questions(engine)
+        """Lists of what there is, narrowed and sorted."""
 
     @classmethod
     def open(
@@ -295,6 +299,10 @@ class Store:
         """The proposals made for a study, in their order."""
         with reading(self._engine) as connection:
             return study_rows.select_proposals(connection, study_id)
+
+    def sql(self, query: str, limit: int | None = None) -> Answer:
+        """What a SELECT of the user's gives, at most `limit` rows; nothing else is let through."""
+        return answer(self._engine.url, query, limit)
 
     def check(self) -> list[str]:
         """What is wrong with the store, a sentence each; empty if it is sound."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -220,7 +220,11 @@ def select_summaries(
     if since is not None:
         query = query.where(StudyRow.created_at >= since)
     query = query.order_by(StudyRow.created_at.desc(), StudyRow.id).limit(limit)
-    rows = connection.execute(query).all()
+    return summarise(connection, connection.execute(query).all())
+
+
+def summarise(connection: Connection, rows: Sequence[Any]) -> list[StudySummary]:
+    """Rows of studies with `table_name` as summaries: a query, however many studies."""
     counts = _count_trials(connection, [row.id for row in rows])
     return [_summary(row, counts.get(row.id, {})) for row in rows]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import ModelError, OptionError
 from autometa.studies.budget import parse_megabytes, parse_seconds
+from autometa.studies.filter_words import check_known
 from autometa.studies.options import TuneOptions, parse_rows
 from autometa.studies.progress import Listener, ignore
 from autometa.studies.results import TuneResult
@@ -134,7 +134,7 @@ def tune(data: object, *, listen: Listener = ignore, **words: Unpack[TuneWords])
 
 def options_from(words: TuneWords) -> TuneOptions:
     """The checked options of these words. Raises `OptionError`, also for words unknown."""
-    _check_known(words)
+    check_known(words, TuneWords.__optional_keys__, "tune")
     time, memory, output = words.get("time"), words.get("memory"), words.get("output")
     prior_file, keep_rows = words.get("prior_file"), words.get("keep_rows")
     time_s = None if time is None else parse_seconds(time, may_be_none=True)
@@ -199,13 +199,3 @@ def reading_options(words: ReadingWords) -> ReadOptions:
 def names(value: Sequence[str]) -> tuple[str, ...]:
     """Names as a tuple; one name alone may be given as a string."""
     return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _check_known(words: TuneWords) -> None:
-    """Refuse words that `tune` does not know: left alone they would be ignored in silence."""
-    known = TuneWords.__optional_keys__
-    for word in words:
-        if word not in known:
-            close = get_close_matches(word, sorted(known), n=1)
-            hint = f": did you mean {close[0]!r}?" if close else f"; there are {sorted(known)}"
-            raise OptionError(f"tune knows no {word!r}{hint}")

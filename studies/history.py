@@ -12,7 +12,8 @@ from autometa.search.explanations import Explanation
 from autometa.storage import Store
 from autometa.storage.engine import store_url
 from autometa.storage.paths import default_store
-from autometa.storage.records import ModelRecord, StudyRecord, StudySummary
+from autometa.storage.records import ModelRecord, StudyRecord
+from autometa.studies.questions import newest_study
 from autometa.studies.reasons import read_explanations
 
 
@@ -36,20 +37,11 @@ class StudyView:
         )
 
 
-def newest_studies(store: str | Path | None, limit: int) -> list[StudySummary]:
-    """The newest studies first, at most `limit` of them (0: all). Raises without a store."""
-    with Store.open(store, is_made=False) as opened:
-        return list(opened.studies(limit=limit or None))
-
-
 def view_study(store: str | Path | None, prefix: str | None) -> StudyView:
     """The study whose id begins with `prefix`, the newest for None. Raises without a store."""
     with Store.open(store, is_made=False) as opened:
         if prefix is None:
-            newest = opened.studies(limit=1)
-            if not newest:
-                raise StoreError("the store holds no study yet; make one with `autometa tune`")
-            prefix = newest[0].id
+            prefix = newest_study(opened)
         study = opened.find_study(prefix)
         return StudyView(
             study,

@@ -10,7 +10,8 @@ import pytest
 from autometa.errors import StoreError
 from autometa.records import CurvePoint, TrialRecord, TrialState
 from autometa.storage import ModelRecord, NewStudy, Store, StudyStatus, TableRecord
-from autometa.studies.history import newest_studies, ranked, store_place, view_study
+from autometa.studies.history import ranked, store_place, view_study
+from autometa.studies.questions import find_studies, find_trials
 from autometa.studies.reports.history import (
     score_of,
     studies_listing,
@@ -56,15 +57,16 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
     """Without studies the list is empty, and asking for one says what to do."""
     path = tmp_path / "empty.db"
     Store.open(path).close()
-    assert newest_studies(path, 10) == []
-    assert studies_listing([]).is_empty
+    listing = studies_listing(find_studies(path, {}))
+    assert listing.is_empty
+    assert "autometa tune" in listing.nothing
     with pytest.raises(StoreError, match="autometa tune"):
         view_study(path, None)
 
 
 def test_studies_show_scores_in_the_metrics_own_sign(store: Path) -> None:
     """A stored loss is shown as the accuracy it stands for."""
-    listing = studies_listing(newest_studies(store, 10))
+    listing = studies_listing(find_studies(store, {}))
     lines = listing.as_lines().splitlines()
     assert lines[0].split("\t")[:4] == ["study", "table", "metric", "score"]
     assert lines[1].split("\t")[1:6] == [
@@ -91,10 +93,10 @@ def test_trials_stand_best_first(store: Path) -> None:
     """Complete trials come by loss, then the others by number; a limit cuts, 0 does not."""
     view = view_study(store, None)
     assert [trial.number for trial in ranked(view.trials)] == [2, 0, 1, 3]
-    lines = trials_listing(view, 2).as_lines().splitlines()
+    lines = trials_listing(find_trials(store, {"n": 2})).as_lines().splitlines()
     assert [line.split("\t")[0] for line in lines] == ["trial", "2", "0"]
     assert "lr=0.01235 width=64" in lines[1]
-    assert len(trials_listing(view, 0).as_lines().splitlines()) == 5
+    assert len(trials_listing(find_trials(store, {"n": 0})).as_lines().splitlines()) == 5
 
 
 def test_a_trial_shows_its_settings_and_folds(store: Path) -> None:

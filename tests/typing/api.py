@@ -26,3 +26,9 @@ classifier = AutoMetaClassifier(time_budget="10s")
 regressor = AutoMetaRegressor(n_trials=3)
 error: type[ValueError] = autometa.AutometaError
 version: str = autometa.__version__
+
+store = autometa.Store("store.db")
+assert_type(store.trials("ab12", learner=["network"], since="7d", n=5), pl.DataFrame)
+assert_type(store.studies(table="churn*", better_than=0.9), pl.DataFrame)
+assert_type(store.sql("SELECT 1"), pl.DataFrame)
+assert_type(store.similar("houses.csv", target="price"), pl.DataFrame)

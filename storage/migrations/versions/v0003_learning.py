@@ -16,8 +16,10 @@ HASH = sa.String(64)
 
 
 def upgrade() -> None:
-    """Add the tables, and the names of a table's columns."""
+    """Add the tables, the names of a table's columns, and an index for questions to trials."""
     op.add_column("autometa_table", sa.Column("column_names", sa.Text()))
+    facts = ["study_id", "learner", "state", "loss", "started_at"]
+    op.create_index("ix_autometa_trial_facts", "autometa_trial", facts, postgresql_include=["id"])
     _create_what_is_kept_of_tables()
     _create_priors()
     op.create_table(
