@@ -1,4 +1,4 @@
-"""Tables so like the new one that they are its kin, and what the models of those are made of."""
+"""Tables so like a new one that they are its kin: what their models are made of, a network."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from autometa.search.proven_configs import ProvenConfig
 from autometa.storage import Store
 from autometa.storage.past_studies import PastStudy
 from autometa.studies.histories import task_names
+from autometa.studies.kept_networks import KinNetwork
 from autometa.studies.moving.foreign import is_foreign
 
 KIN = 0.68
@@ -59,11 +60,7 @@ def find_proven(
     times the similarity, summed over the models that have it; of each table only the newest
     model counts. A study that was broken off, and has none, gives the best trial of each learner.
     """
-    kin = [
-        one
-        for one in past
-        if similarities.get(one.table.fingerprint, 0.0) >= KIN and one.table.kind == newcomer.kind
-    ]
+    kin = _kin(past, similarities, newcomer)
     members, names = _newest_members(store, kin), task_names(past)
     found: dict[tuple[str, str], _Candidate] = {}
     for one, trial, share in members:
@@ -80,6 +77,33 @@ def find_proven(
         )
     ordered = sorted(found.values(), key=lambda one: -one.weight)
     return [one.proven for one in _affordable(ordered, newcomer.budget_s)][:MOST_PROVEN]
+
+
+def find_network(
+    store: Store,
+    past: Sequence[PastStudy],
+    similarities: Mapping[str, float],
+    newcomer: Newcomer,
+) -> KinNetwork | None:
+    """The newest network of its nearest kin that has one."""
+    kin = {one.table.fingerprint: one.table for one in _kin(past, similarities, newcomer)}
+    studies = set(_ids(past))
+    networks = store.remembered.networks(list(kin)) if kin else {}
+    for mark in sorted(networks, key=lambda mark: -similarities[mark]):
+        for record in networks[mark]:
+            if record.study_id in studies:
+                return KinNetwork(record, kin[mark].name)
+    return None
+
+
+def _kin(
+    past: Sequence[PastStudy], similarities: Mapping[str, float], newcomer: Newcomer
+) -> list[PastStudy]:
+    return [
+        one
+        for one in past
+        if similarities.get(one.table.fingerprint, 0.0) >= KIN and one.table.kind == newcomer.kind
+    ]
 
 
 def _newest_members(

@@ -23,7 +23,8 @@ from autometa.search.responses.extending import extend
 from autometa.search.shipped import shipped_responses
 from autometa.storage import Store, StudyRecord
 from autometa.studies.histories import history_of
-from autometa.studies.kin import Newcomer, find_proven
+from autometa.studies.kept_networks import KinNetwork
+from autometa.studies.kin import Newcomer, find_network, find_proven
 from autometa.studies.options import TuneOptions
 from autometa.tables.description import DESCRIPTION_VERSION
 
@@ -38,12 +39,14 @@ MOST_TABLES = 24
 class OwnPast:
     """Past tasks of the user's store, and how similar their tables are, by name.
 
-    `proven` are the configs that models of tables like it are made of, if any is its kin.
+    If any is its kin, `proven` are the configs that models of such tables are made of, and
+    `network` is one that was trained on the nearest.
     """
 
     history: History = field(default_factory=History)
     similarities: Mapping[str, float] = field(default_factory=dict[str, float])
     proven: tuple[ProvenConfig, ...] = ()
+    network: KinNetwork | None = None
 
     def extend(self, responses: Responses) -> Responses:
         """The responses with those of these tasks."""
@@ -83,7 +86,7 @@ def find_own_past(
     by_name = {task.name: float(np.exp(-far[at])) for at, task in enumerate(tasks)}
     by_mark = {tables[at].fingerprint: float(np.exp(-distances[at])) for at in nearest}
     proven = find_proven(store, found, by_mark, newcomer)
-    return OwnPast(history, by_name, tuple(proven))
+    return OwnPast(history, by_name, tuple(proven), find_network(store, found, by_mark, newcomer))
 
 
 def choose_own_past(

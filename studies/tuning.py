@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from autometa.studies.final_fit import Reserve
 from autometa.studies.finishing import Finish
 from autometa.studies.interruption import Interruption, interruption
 from autometa.studies.keeping import rows_to_keep
+from autometa.studies.kept_networks import network_of_study, start_beside
 from autometa.studies.kin import Newcomer
 from autometa.studies.learning.background import is_automatic, start_in_background
 from autometa.studies.lease_keeping import LeaseKeeper
@@ -144,8 +145,10 @@ class _Run:
             best = min((r.loss for r in self.records if r.loss is not None), default=None)
             is_ours = self.store.finish_study(study.record.id, status, best_loss=best)
         if status is StudyStatus.FINISHED and is_ours:  # else another run works in the folder
-            shutil.rmtree(study.workspace.folder, ignore_errors=True)
             self._keep_rows(n_kept)
+            if n_kept:
+                self._keep_network(study)
+            shutil.rmtree(study.workspace.folder, ignore_errors=True)
             if learns and start_in_background(self.store) is not None:
                 self.listen(Note("a prior is learned from your tables in the background"))
         return result
@@ -159,6 +162,13 @@ class _Run:
         elif self.options.keep_rows == 0:
             self.store.remembered.drop_sample(self.setting.fingerprint)
 
+    def _keep_network(self, study: OpenStudy) -> None:
+        """The best of the prior's networks as it was trained, where rows may be kept, too."""
+        study_id = study.record.id
+        network = network_of_study(self.executor, study.workspace, study_id, self.records)
+        if network is not None:
+            self.store.remembered.add_network(network)
+
     def _search_and_finish(
         self, study: OpenStudy, baseline: Baseline, output: Path, lease: LeaseKeeper
     ) -> TuneResult:
@@ -168,8 +178,9 @@ class _Run:
                 f"study {study.record.id} of this table was not finished and goes on: "
                 f"{len(study.past)} trials are there already (--fresh starts over)"
             )
-        show = self._show(baseline)
-        self._search(study, baseline, show)
+        show, own = self._show(baseline), self._own_past(study)
+        proposers = self._choose_proposers(study, own)
+        self._search(study, baseline, show, own, proposers)
         if lease.loss is not None:
             self._say(lease.loss)
         show("finishing")
@@ -180,7 +191,7 @@ class _Run:
             store=self.store,
             executor=self.executor,
             baseline=baseline,
-            start=choose_proposers(self.options).start,
+            start=proposers.start,
             started=self.started,
             end=self.end,
             say=self._say,
@@ -218,9 +229,14 @@ class _Run:
         self.notes.append(text)
         self.listen(Note(text))
 
-    def _search(self, study: OpenStudy, baseline: Baseline, show: _Show) -> None:
-        own = self._own_past(study)
-        proposers = choose_proposers(self.options, own)
+    def _search(
+        self,
+        study: OpenStudy,
+        baseline: Baseline,
+        show: _Show,
+        own: OwnPast,
+        proposers: Proposers,
+    ) -> None:
         asker = self._make_asker(study, proposers, own)
         mirror = TrialMirror.open(self.store.url, mirror_name(study.record.id))
         for record in study.past:  # a run killed between its two writes left one out
@@ -265,6 +281,13 @@ class _Run:
             self.options.budget_s,
         )
         return choose_own_past(self.options, self.store, newcomer, itself)
+
+    def _choose_proposers(self, study: OpenStudy, own: OwnPast) -> Proposers:
+        proposers = choose_proposers(self.options, own)
+        start = start_beside(proposers.start, own.network, study.workspace.folder)
+        if start is not proposers.start and own.network is not None:
+            self._say(f"networks may start from the one of {own.network.table}, too")
+        return replace(proposers, start=start)
 
     def _make_asker(self, study: OpenStudy, proposers: Proposers, own: OwnPast) -> Asker:
         setting = self.setting

@@ -25,6 +25,8 @@ from autometa.learners.network.module import Architecture, NetworkModule
 from autometa.learners.network.proposed import CellInputs, ProposedModule
 from autometa.learners.network.scoring import TargetScale, log_probabilities
 from autometa.metrics import Objective
+from autometa.priors.proposer.cells import CellEncoder
+from autometa.priors.proposer.network import ColumnNetwork
 from autometa.tables._base import Features
 
 _CARD_FILE = "network.json"
@@ -63,6 +65,13 @@ class NetworkModel(Model):
         rows = [torch.softmax(sharpness * log_probabilities(outputs), 1) for outputs in chunks]
         n_outputs = self._module.n_outputs
         return torch.cat(rows).numpy() if rows else np.zeros((0, n_outputs))
+
+    @property
+    def proposed(self) -> tuple[ColumnNetwork, CellEncoder] | None:
+        """The network and what makes its cells, if a prior proposed it."""
+        if isinstance(self._module, ProposedModule) and isinstance(self._inputs, CellInputs):
+            return self._module.network, self._inputs.encoder
+        return None
 
     def save(self, folder: Path) -> None:
         """Write `network.json` and `network.safetensors`."""

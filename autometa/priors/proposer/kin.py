@@ -181,7 +181,10 @@ def _transplanted(
         for place, tensors in enumerate(proposal.module.members()[: len(kept.members)]):
             body = kept.onto(place, tensors, marks)
             first = torch.cat(
-                [expand(part).flatten(1) @ body[_FIRST_WEIGHT] for part in cells.split(_CHUNK)]
+                [
+                    expand(part).flatten(1) @ body[_FIRST_WEIGHT]
+                    for part in torch.split(cells, _CHUNK)
+                ]
             )
             units = hidden_units(first, body, proposal.module.n_blocks)
             whole, _ = proposer.generator.with_head(body, units, target, codes, embedding)
