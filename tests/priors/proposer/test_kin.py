@@ -44,7 +44,7 @@ def _propose(proposer: Proposer, train: Sample, members: int = 4) -> NetworkProp
 def _kept(proposer: Proposer, train: Sample, shift: float = 0.0) -> KeptNetwork:
     proposal = _propose(proposer, train, members=2)
     with torch.no_grad():
-        proposal.module.first.weight += shift
+        proposal.module.first.weight.add_(shift)
     return KeptNetwork.of(proposal.module, proposal.encoder, train.features)
 
 
