@@ -19,12 +19,17 @@ _MAYBE = re.compile(r"[/\\]")
 _FAILURE = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
 # of texts only these: others name files, databases and columns
 _PLAIN_OPTIONS = frozenset({"metric", "kind"})
+_NEVER_PLACES = frozenset({"column_names"})  # of which "price /kg" is one
 _OF_MACHINE = frozenset({"started_at"})  # on a clock that tells since when the machine runs
 
 
 def shared_rows(kind: Kind, rows: Iterable[Row]) -> list[Row]:
     """The rows as they are shared."""
-    texts = [name for name, value in kind.columns.items() if value is Value.JSON]
+    texts = [
+        name
+        for name, value in kind.columns.items()
+        if value is Value.JSON and name not in _NEVER_PLACES
+    ]
     numbers = [name for name, value in kind.columns.items() if value is Value.NUMBER]
     rest = _RESTS.get(kind.name, dict)
     shared: list[Row] = []

@@ -22,7 +22,6 @@ from autometa.storage.moving.sharing import without_places
 from autometa.storage.records import utc_now
 from autometa.studies.moving.foreign import (
     ForeignStudy,
-    check_metric,
     fingerprint_in,
     split_params,
 )
@@ -50,7 +49,7 @@ class CsvColumns:
     @property
     def metric(self) -> str:
         """What the losses are called: a score is negated."""
-        return check_metric(self.loss if self.loss is not None else f"-{self.score}")
+        return self.loss if self.loss is not None else f"-{self.score}"
 
 
 def read_tasks(path: str | Path, columns: CsvColumns) -> Sequence[PastTask]:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from autometa.errors import StoreError
 from autometa.records import TrialRecord
 from autometa.search.spaces import LEARNER
 from autometa.spaces import Config, Scalar
@@ -21,6 +20,7 @@ from autometa.storage import Store, StudyRecord, StudyStatus, TableRecord
 from autometa.storage.encoding import to_json
 from autometa.storage.moving.records import part_of_study, part_of_table
 from autometa.storage.moving.writing import Tally
+from autometa.studies.moving.checking import checked_parts
 from autometa.studies.moving.tallies import added
 from autometa.studies.store_care import LEAST_PREFIX, find_table
 
@@ -53,13 +53,16 @@ class ForeignStudy:
 
 
 def add_foreign(store: Store, study: ForeignStudy, table: str | None) -> dict[str, Tally]:
-    """Add what of a study is not there. `table` is a table of the store, or a name for theirs."""
-    tallies: dict[str, Tally] = {}
+    """Add what of a study is not there. `table` is a table of the store, or a name for theirs.
+
+    Raises `HistoryError`, and adds nothing, if it has what no store can hold.
+    """
     own = find_own(store, table)
-    if own is None:
-        own = _table(study, table or study.name)
-        added(tallies, store.moving.join(part_of_table(own)))
-    added(tallies, store.moving.join(part_of_study(_record(study, own), study.trials)))
+    record = own or _table(study, table or study.name)
+    parts = part_of_table(record), part_of_study(_record(study, record), study.trials)
+    tallies: dict[str, Tally] = {}
+    for part in list(checked_parts(parts))[0 if own is None else 1 :]:
+        added(tallies, store.moving.join(part))
     return tallies
 
 
@@ -164,10 +167,3 @@ def _record(study: ForeignStudy, table: TableRecord) -> StudyRecord:
 
 def _digest(*words: str) -> bytes:
     return hashlib.sha256(to_json(words).encode()).digest()
-
-
-def check_metric(metric: str) -> str:
-    """The metric's name if the store takes it; raises `StoreError` if it is too long."""
-    if len(metric) > 255:
-        raise StoreError(f"{metric[:40]!r}... is too long for a metric's name: rename the column")
-    return metric
