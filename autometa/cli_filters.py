@@ -13,7 +13,8 @@ from autometa.metric_names import GREATER_IS_BETTER, LOWER_IS_BETTER
 from autometa.records import TrialState
 
 MEANING = """Filters compose: what is listed passes them all. Studies and tables pass --learner,
---state, --better-than and --param if one of their trials passes all that are given.
+--state, --better-than and --param if one of their trials passes all that are given. --since is of
+trials where trials are listed, else of studies.
 
 --param compares a setting by < <= > >= = or !=; in quotes, as < means something to shells: --param
 'learning_rate<0.01' --param start=standard --param is_balanced=true. A value in quotes of its own
