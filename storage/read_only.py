@@ -41,7 +41,7 @@ _REFUSALS = (
     "one statement",
     "multiple commands",
 )
-_UNKNOWN = ("no such table", "does not exist")
+_UNKNOWN = ("no such table", "relation ")
 
 
 @dataclass(frozen=True, slots=True)
