@@ -139,7 +139,7 @@ def tables_list(
 @store_option
 @json_option
 def tables_show(table: str, store: str | None, as_json: bool) -> None:
-    """Show one TABLE, by its name or the start of its fingerprint, and what is kept of it."""
+    """Show one TABLE, a name or six digits and more of a fingerprint, and what is kept of it."""
     from autometa.studies.questions import view_table
     from autometa.studies.reports.tables import table_listing
 
