@@ -13,13 +13,14 @@ from autometa.metric_names import GREATER_IS_BETTER, LOWER_IS_BETTER
 from autometa.records import TrialState
 
 MEANING = """Filters compose: what is listed passes them all. Studies and tables pass --learner,
---state, --better-than and --param if one of their trials passes all that are given.
+--state, --better-than and --param if one of their trials passes all that are given. --since is of
+trials where trials are listed, else of studies.
 
 --param compares a setting by < <= > >= = or !=; in quotes, as < means something to shells: --param
 'learning_rate<0.01' --param start=standard --param is_balanced=true. A value in quotes of its own
 is a text: 'depth="3"'. A trial without the setting never passes."""
 
-_TABLE = "A name, a pattern such as 'churn*', or the start of a fingerprint."
+_TABLE = "A name, a pattern such as 'churn*', or six digits and more of a fingerprint."
 # those of autometa.storage.records.StudyStatus, without loading a database's library
 _STATUSES = ("running", "finished", "interrupted", "failed")
 _SINCE = "Begun since then: 2026-05-31, or so long ago: 7d, 12h, 30m, 2w."

@@ -9,7 +9,14 @@ import click
 
 from autometa.cli_completing import from_store, study_argument
 from autometa.cli_filters import MEANING, filter_options, list_options, since_option
-from autometa.cli_showing import Nouns, json_option, show_listing, show_rows, store_option
+from autometa.cli_showing import (
+    Nouns,
+    json_option,
+    say_note,
+    show_listing,
+    show_rows,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from autometa.studies.filter_words import ListWords
@@ -132,7 +139,7 @@ def tables_list(
 @store_option
 @json_option
 def tables_show(table: str, store: str | None, as_json: bool) -> None:
-    """Show one TABLE, by its name or the start of its fingerprint, and what is kept of it."""
+    """Show one TABLE, a name or six digits and more of a fingerprint, and what is kept of it."""
     from autometa.studies.questions import view_table
     from autometa.studies.reports.tables import table_listing
 
@@ -141,33 +148,35 @@ def tables_show(table: str, store: str | None, as_json: bool) -> None:
 
 @click.group(cls=Nouns)
 def priors() -> None:
-    """What was learned from your own studies. Without a verb: list."""
+    """What was learned across tables; see `prior` for learning. Without a verb: list."""
 
 
 @priors.command("list")
 @since_option
-@list_options("made, name or kind", "-made", n=0)
+@list_options("made or name", "-made", n=0)
 def priors_list(
     store: str | None, as_json: bool, as_csv: bool, **words: Unpack[ListWords]
 ) -> None:
-    """List the priors made from this store, the newest first, and which is in use."""
+    """List the priors of this store and the one that comes with us, and which is in use."""
     from autometa.studies.frames import priors_frame
-    from autometa.studies.kept_priors import find_priors
-    from autometa.studies.reports.kept_priors import priors_listing
+    from autometa.studies.kept_priors import HOW_ONE_COMES, find_priors
+    from autometa.studies.reports.prior_choices import priors_listing
 
     found = find_priors(store, words)
     listing, frame = partial(priors_listing, found), priors_frame(found)
     show_rows(listing, frame.write_csv, as_json=as_json, as_csv=as_csv)
+    if not any(view.record for view in found):
+        say_note(HOW_ONE_COMES)
 
 
 @priors.command("show")
-@click.argument("prior", shell_complete=from_store("prior"))
+@click.argument("prior", required=False, shell_complete=from_store("prior"))
 @store_option
 @json_option
-def priors_show(prior: str, store: str | None, as_json: bool) -> None:
-    """Show one PRIOR of this store, by its name or the start of its digest, with its gates."""
-    from autometa.studies.kept_priors import view_prior
-    from autometa.studies.reports.kept_priors import prior_listing
+def priors_show(prior: str | None, store: str | None, as_json: bool) -> None:
+    """Show PRIOR, by its name or the start of its digest, with its gates; else the one in use."""
+    from autometa.studies.learning.choosing import view_prior
+    from autometa.studies.reports.prior_choices import prior_listing
 
     show_listing(prior_listing(view_prior(store, prior)), as_json)
 

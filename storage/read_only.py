@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ _REFUSALS = (
     "one statement",
     "multiple commands",
 )
-_UNKNOWN = ("no such table", "does not exist")
+_UNKNOWN = ("no such table", "relation ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,11 @@ def _answer(connection: Connection, query: str, limit: int | None) -> Answer:
 
 
 def _value(value: object) -> object:
-    """The same from both databases: JSON as text, a decimal number as a number."""
+    """The same from both databases: JSON and moments as text, a decimal number as a number."""
     if isinstance(value, dict | list):
         return to_json(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds")
     return float(value) if isinstance(value, Decimal) else value
 
 

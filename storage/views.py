@@ -87,7 +87,8 @@ _WORDS = {
     "sqlite": {
         "score": _SCORE,
         "json": r"\1",
-        "time": r"strftime('%Y-%m-%d %H:%M:%f', nullif(\1, 0), 'unixepoch')",
+        # a million of a second, as the other times have
+        "time": r"strftime('%Y-%m-%d %H:%M:%f', nullif(\1, 0), 'unixepoch') || '000'",
     },
     "postgresql": {
         "score": _SCORE,

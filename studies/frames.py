@@ -16,9 +16,10 @@ from autometa.records import TrialState
 from autometa.storage.answers import FoundTrial, TableSummary
 from autometa.storage.encoding import to_json
 from autometa.storage.records import StudySummary, TableRecord
-from autometa.studies.kept_priors import KeptPrior
+from autometa.studies.kept_priors import made_at
 
 if TYPE_CHECKING:
+    from autometa.studies.learning.choosing import PriorView
     from autometa.studies.similar import BestTrial, SimilarTable
 
 _MOMENT = pl.Datetime("us", "UTC")
@@ -76,13 +77,14 @@ _TABLES: _Types = {
 }
 _PRIORS: _Types = {
     "name": pl.String,
-    "kind": pl.String,
+    "digest": pl.String,
     "is_in_use": pl.Boolean,
     "parent": pl.String,
+    "n_own_tables": pl.Int64,
+    "has_passed": pl.Boolean,
     "made": _MOMENT,
     "gates": pl.String,
     "card": pl.String,
-    "digest": pl.String,
 }
 _SIMILAR: _Types = {
     "table": pl.String,
@@ -120,7 +122,7 @@ def tables_frame(found: Sequence[TableSummary]) -> pl.DataFrame:
     return _frame(_TABLES, [_table(one) for one in found])
 
 
-def priors_frame(found: Sequence[KeptPrior]) -> pl.DataFrame:
+def priors_frame(found: Sequence[PriorView]) -> pl.DataFrame:
     """A row for each prior; `gates` and `card` are JSON."""
     return _frame(_PRIORS, [_prior(one) for one in found])
 
@@ -233,15 +235,15 @@ def _table(found: TableSummary) -> tuple[Any, ...]:
     )
 
 
-def _prior(kept: KeptPrior) -> tuple[Any, ...]:
-    prior = kept.prior
+def _prior(view: PriorView) -> tuple[Any, ...]:
     return (
-        prior.name,
-        prior.kind,
-        kept.is_in_use,
-        prior.parent,
-        prior.created_at,
-        to_json(dict(prior.gates)),
-        to_json(dict(prior.card)),
-        prior.digest,
+        view.name,
+        view.digest,
+        view.is_in_use,
+        view.lineage[0] if view.lineage else None,
+        view.n_own_tables,
+        view.has_passed,
+        made_at(view),
+        to_json(dict(view.gates)),
+        to_json(dict(view.card)),
     )

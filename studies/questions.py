@@ -52,9 +52,9 @@ def find_trials(
         default = "-started" if filters.study is None else "best"
         order = _order(opened, scope, words.get("sort") or default, TRIAL_ORDERS)
         found = opened.questions.trials(filters, order, _limit(words))
-    nothing = f"study {filters.study} has no trial yet"
-    if not asked.is_empty or filters.loss_below is not None:
-        nothing = "no trial passes all of these"
+    nothing = _nothing("trial", filters)
+    if filters.study is not None and filters == Filters(study=filters.study):
+        nothing = f"study {filters.study} has no trial yet"
     return Found(tuple(found), nothing, filters.study)
 
 

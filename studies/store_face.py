@@ -65,7 +65,7 @@ class Store:
         return frames.tables_frame(find_tables(self._url, _whole(words)).rows)
 
     def priors(self, **words: Unpack[ListWords]) -> pl.DataFrame:
-        """Priors made from this store, the newest first; of the words `since`, `n` and `sort`."""
+        """Priors of this store and the one that comes with us; by `since`, `n` and `sort`."""
         check_known(words, ("since", "n", "sort"), "priors")
         return frames.priors_frame(find_priors(self._url, words))
 

@@ -89,12 +89,14 @@ def test_all_trials_are_asked_for_by_name(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_tables_and_priors_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """A table by its name; of priors there are none, and it is said how one comes about."""
+    """A table by its name; where no prior is one's own it is said how one comes about."""
     assert "fingerprint\t" + "b" * 64 in said(capsys, "tables", "show", "wine")[0]
     out, err = said(capsys, "priors")
-    assert out == ""
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["prior", "shipped"]
     assert "autometa prior learn" in err
-    assert json.loads(said(capsys, "priors", "--json")[0]) == []
+    (value,) = json.loads(said(capsys, "priors", "--json")[0])
+    assert value["is_in_use"] is True
+    assert said(capsys, "priors", "show")[0] == said(capsys, "priors", "show", "shipped")[0]
 
 
 @pytest.mark.parametrize(

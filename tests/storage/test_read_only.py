@@ -13,7 +13,9 @@ from autometa.storage.read_only import Answer
 
 
 @pytest.fixture(name="asked")
-def fixture_asked(store: Store, study_id: str) -> Store:
+def fixture_asked(path: Path, store: Store, study_id: str) -> Store:
+    """A store in a file: what is refused is said in SQLite's words."""
+    assert path.exists()
     for number in range(3):
         store.add_trial(
             study_id, TrialRecord(number, "linear", {}, TrialState.COMPLETE, number / 4)

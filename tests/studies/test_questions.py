@@ -21,7 +21,7 @@ from autometa.storage import (
 from autometa.storage.questions import STUDY_ORDERS, TABLE_ORDERS, TRIAL_ORDERS
 from autometa.studies.filter_words import ListWords
 from autometa.studies.frames import priors_frame, studies_frame, tables_frame, trials_frame
-from autometa.studies.kept_priors import find_priors, view_prior
+from autometa.studies.kept_priors import find_priors
 from autometa.studies.questions import (
     find_studies,
     find_tables,
@@ -30,7 +30,7 @@ from autometa.studies.questions import (
     view_table,
 )
 from autometa.studies.reports.history import trials_listing
-from autometa.studies.reports.kept_priors import prior_listing, priors_listing
+from autometa.studies.reports.prior_choices import priors_listing
 from autometa.studies.reports.tables import table_listing, tables_listing
 
 TABLES = (("ab12cd", "churn_a", "roc_auc"), ("ab34ef", "churn_b", "log_loss"))
@@ -175,32 +175,29 @@ def test_frames_have_their_columns_with_and_without_rows(path: Path) -> None:
     assert tables.schema == tables_frame(()).schema
 
 
-def test_priors_say_which_is_in_use(path: Path, tmp_path: Path) -> None:
-    """The newest first, with its parent and gates; without any it is said how one comes about."""
-    nothing = priors_listing(find_priors(path, {}))
-    assert nothing.is_empty
-    assert "autometa prior learn" in nothing.nothing
-    assert priors_frame([]).height == 0
-    with Store.open(tmp_path / "priors.db") as store:
-        gates = {"own tables": {"better": 9, "of": 12}}
-        first = PriorRecord("a" * 64, "first", "networks", None, {"steps": 5}, gates)
-        second = PriorRecord("b" * 64, "second", "networks", "a" * 64, {}, {"loss": 0.5})
-        for prior in (first, second):
-            store.priors.add(prior)
-        store.priors.promote(Promotion("networks", "b" * 64, "better on both"))
+def test_priors_are_sorted_and_cut_as_other_lists(tmp_path: Path) -> None:
+    """The newest first, with the one that comes with us; one is in use, gates are told."""
     place = tmp_path / "priors.db"
+    with Store.open(place) as store:
+        gates = {"has_passed": True, "own": {"n_better": 9}}
+        for mark, name, parent in (("a", "first", None), ("b", "second", "a" * 64)):
+            card = {"name": name}
+            store.priors.add(PriorRecord(mark * 64, name, "networks", parent, card, gates))
+        store.priors.promote(Promotion("networks", "b" * 64, "better on both"))
     found = find_priors(place, {"sort": "name"})
-    assert [(one.prior.name, one.is_in_use) for one in found] == [
+    assert [(one.name, one.is_in_use) for one in found] == [
         ("first", False),
         ("second", True),
+        ("shipped", False),
     ]
-    assert priors_frame(found)["is_in_use"].to_list() == [False, True]
-    assert priors_listing(found).sections[0].rows[1][:4] == ("second", "networks", "yes", "first")
-    assert "own tables.better\t9" in prior_listing(view_prior(place, "first")).as_lines()
-    shown = prior_listing(view_prior(place, "bbbb")).as_lines()
-    assert "better on both" in shown
-    assert "first (aaaaaaaaaaaa)" in shown
-    with pytest.raises(OptionError, match="made, name, kind"):
+    assert [one.name for one in find_priors(place, {"n": 2})] == ["second", "first"]
+    assert [one.name for one in find_priors(place, {"since": "1d"})] == ["second", "first"]
+    frame = priors_frame(found)
+    assert frame["parent"].to_list() == [None, "first", None]
+    assert frame["has_passed"].to_list() == [True, True, None]
+    assert frame.schema == priors_frame([]).schema
+    assert priors_listing(found).sections[0].rows[1][:4] == ("second", "b" * 12, "yes", "first")
+    with pytest.raises(OptionError, match="made, name"):
         find_priors(place, {"sort": "loss"})
 
 

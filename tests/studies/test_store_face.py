@@ -54,7 +54,7 @@ def test_a_frame_is_whole_unless_it_is_said_how_long(face: autometa.Store) -> No
     assert face.trials(every=True, n=5, sort="number").height == 5
     assert face.studies()["table"].to_list() == ["noise", "penguins"]
     assert face.tables(sort="name")["table"].to_list() == ["noise", "penguins"]
-    assert face.priors()["name"].to_list() == ["own"]
+    assert face.priors()["name"].to_list() == ["own", "shipped"]
 
 
 def test_words_narrow_as_on_the_command_line(face: autometa.Store) -> None:
