@@ -17,8 +17,7 @@ import psutil
 from autometa.errors import OptionError
 from autometa.storage import Store
 from autometa.studies.learning.plans import has_plan
-from autometa.studies.learning.recipes import FEWEST_TABLES
-from autometa.studies.learning.turns import is_study_running
+from autometa.studies.learning.turns import FEWEST_TABLES, is_study_running
 from autometa.studies.priors_in_use import cache_folder
 
 LEARN_VARIABLE = "AUTOMETA_LEARN"

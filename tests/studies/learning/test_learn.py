@@ -17,7 +17,8 @@ from autometa.priors.proposer.start import digest_of
 from autometa.storage import Store
 from autometa.storage.records import PriorRecord
 from autometa.studies.learning.gates import OwnGate, SyntheticGate, Verdict
-from autometa.studies.learning.learn import Learned, LearnOptions, learn_prior, put_to_use
+from autometa.studies.learning.learn import LearnOptions, learn_prior
+from autometa.studies.learning.results import Learned, put_to_use
 from autometa.studies.priors_in_use import NETWORKS, file_of, promote
 from autometa.studies.progress import Note, Progress
 from tests.studies.learning.sampled_stores import SMALL, add_tables
