@@ -40,9 +40,10 @@ from autometa.studies.learning.turns import (
 )
 from autometa.studies.priors_in_use import (
     NETWORKS,
-    cache_folder,
     digest_in_use,
     file_of,
+    learning_folder,
+    runs_folder,
 )
 from autometa.studies.progress import Listener, Note, ignore
 from autometa.studies.reports.figures import counted
@@ -77,17 +78,18 @@ def learn_prior(
     What Ctrl-C, the time or a study breaks off goes on with the next call. Raises
     `StoreError` without a store, and while another process learns from it.
     """
-    with Store.open(options.store, is_made=False) as store:
-        folder = cache_folder(store)
-        with only_learner(folder):
-            if options.is_background:
-                step_back(store, LOOK_EVERY_S)
-            turn = Turn(store, options.time_s, gives_way=options.is_background)
-            try:
-                return _Learning(options, store, folder, turn, listen, watch).run()
-            except LearningPausedError as paused:
-                said = f"{paused}: `autometa prior learn` goes on from here"
-                return Learned(said, is_paused=True)
+    with (
+        Store.open(options.store, is_made=False) as store,
+        only_learner(learning_folder(store)),
+    ):
+        if options.is_background:
+            step_back(store, LOOK_EVERY_S)
+        turn = Turn(store, options.time_s, gives_way=options.is_background)
+        try:
+            return _Learning(options, store, turn, listen, watch).run()
+        except LearningPausedError as paused:
+            said = f"{paused}: `autometa prior learn` goes on from here"
+            return Learned(said, is_paused=True)
 
 
 @dataclass
@@ -96,7 +98,6 @@ class _Learning:
 
     options: LearnOptions
     store: Store
-    folder: Path
     turn: Turn
     listen: Listener
     watch: Callable[[str, MetaProgress], None]
@@ -157,7 +158,7 @@ class _Learning:
             "seed": self.options.seed,
             "recipe": self.recipe.facts(),
         }
-        plan = open_plan(self.folder / "learning", facts, marks)
+        plan = open_plan(runs_folder(self.store), facts, marks)
         if plan.is_begun:
             self.listen(Note("an earlier run was broken off, and goes on"))
         return plan

@@ -59,7 +59,7 @@ def is_study_running(store: Store) -> bool:
 @contextmanager
 def only_learner(folder: Path) -> Generator[None]:
     """Hold a store's lock while the block runs. Raises `StoreError` if a process has it."""
-    path = folder / "learning.lock"
+    path = folder / "lock"
     folder.mkdir(parents=True, exist_ok=True)
     own = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
     _take(path, json.dumps(own))
