@@ -177,11 +177,15 @@ def prior_learn(
 
     time_s = None if time is None else parse_seconds(time)
     options = LearnOptions(store, time_s, seed, is_background=is_background)
-    with (
-        listening(talk(), "prior", is_silent=is_quiet) as listen,
-        listening_to_phases(talk(), is_silent=is_quiet) as watch,
-    ):
-        learned = learn_prior(options, listen, watch)
+    try:
+        with (
+            listening(talk(), "prior", is_silent=is_quiet) as listen,
+            listening_to_phases(talk(), is_silent=is_quiet) as watch,
+        ):
+            learned = learn_prior(options, listen, watch)
+    except KeyboardInterrupt:
+        click.echo("broken off: `autometa prior learn` goes on from here", err=True)
+        context.exit(INTERRUPTED)
     click.echo(learned.sentence, err=True)
 
 

@@ -32,6 +32,17 @@ def cache_folder(store: Store) -> Path:
     return store.folder or Path(platformdirs.user_cache_dir("autometa"))
 
 
+def learning_folder(store: Store) -> Path:
+    """Where `prior learn` has lock, log and runs; several stores may lie in one folder."""
+    mark = hashlib.sha256(store.shown_url.encode()).hexdigest()[:8]
+    return cache_folder(store) / "learning" / mark
+
+
+def runs_folder(store: Store) -> Path:
+    """Where runs of `prior learn` have their state."""
+    return learning_folder(store) / "runs"
+
+
 def digest_in_use(store: Store) -> str:
     """The digest of the prior in use, that of the one that comes with us included."""
     return store.priors.in_use(NETWORKS) or digest_of(None)

@@ -10,7 +10,7 @@ from autometa.errors import StoreError
 from autometa.storage import Store
 from autometa.storage.records import TableRecord
 from autometa.studies.learning.plans import forget_plans
-from autometa.studies.priors_in_use import cache_folder, trained_on
+from autometa.studies.priors_in_use import runs_folder, trained_on
 from autometa.studies.reports.figures import counted
 from autometa.studies.trial_mirror import forget_mirror, mirror_name
 
@@ -88,7 +88,7 @@ def forget_table(named: str, store: str | Path | None) -> Forgotten:
         models = tuple(model.path for model in found if model.path)  # not those moved here
         deleted = opened.forget_table(table.fingerprint)
         priors = trained_on(opened, table.fingerprint)
-        forget_plans(cache_folder(opened) / "learning", table.fingerprint)
+        forget_plans(runs_folder(opened), table.fingerprint)
         for study in deleted:
             forget_mirror(opened.url, mirror_name(study.id))
             if study.workspace is not None:

@@ -29,7 +29,11 @@ from autometa.studies.interruption import Interruption, interruption
 from autometa.studies.keeping import rows_to_keep
 from autometa.studies.kept_networks import network_of_study, start_beside
 from autometa.studies.kin import Newcomer
-from autometa.studies.learning.background import is_automatic, start_in_background
+from autometa.studies.learning.background import (
+    is_automatic,
+    log_file,
+    start_in_background,
+)
 from autometa.studies.lease_keeping import LeaseKeeper
 from autometa.studies.model_folder import check_output, table_of_model
 from autometa.studies.opening import (
@@ -150,7 +154,8 @@ class _Run:
                 self._keep_network(study)
             shutil.rmtree(study.workspace.folder, ignore_errors=True)
             if learns and start_in_background(self.store) is not None:
-                self.listen(Note("a prior is learned from your tables in the background"))
+                said = f"a prior is learned in the background: {log_file(self.store)}"
+                self.listen(Note(said))
         return result
 
     def _keep_rows(self, n_rows: int) -> None:

@@ -50,6 +50,12 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not tops & HEAVY
 
 
+@pytest.mark.parametrize("module", ["tuning", "learning.background", "learning.choosing"])
+def test_who_trains_no_network_loads_no_torch(module: str) -> None:
+    """A study's driver leaves that to its workers, and lists of priors need none."""
+    assert "torch" not in fresh(f"import autometa.studies.{module}")["modules"]
+
+
 @pytest.mark.parametrize(("code", "most"), [("import autometa", 30), (HELP, 120)])
 def test_little_is_loaded(code: str, most: int) -> None:
     """Both load few modules, the standard library's included: that is what keeps them quick."""

@@ -1,7 +1,7 @@
 """Learning by itself after a study: a process of its own that nobody waits for.
 
 It has the lowest priority and one core, leaves when a study begins, with a checkpoint, and goes on
-after the next one. What it says goes to `learning.log` beside the store.
+after the next one. What it says goes to `log_file`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 
 from autometa.errors import OptionError
 from autometa.storage import Store
 from autometa.studies.learning.plans import has_plan
-from autometa.studies.learning.recipes import FEWEST_TABLES
-from autometa.studies.learning.turns import is_study_running
-from autometa.studies.priors_in_use import cache_folder
+from autometa.studies.learning.turns import FEWEST_TABLES, is_study_running
+from autometa.studies.priors_in_use import learning_folder, runs_folder
 
 LEARN_VARIABLE = "AUTOMETA_LEARN"
 AUTO, NEVER = "auto", "never"
@@ -47,7 +47,7 @@ def is_due(store: Store) -> bool:
     if n_tables < FEWEST_TABLES:
         return False
     before = store.remembered.choice(LEARNED_FROM)
-    return has_plan(cache_folder(store) / "learning") or n_tables >= _GROWTH * int(before or 0)
+    return has_plan(runs_folder(store)) or n_tables >= _GROWTH * int(before or 0)
 
 
 def start_in_background(store: Store) -> int | None:
@@ -57,11 +57,11 @@ def start_in_background(store: Store) -> int | None:
     """
     if not is_due(store):
         return None
-    folder = cache_folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
+    path = log_file(store)
+    path.parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "autometa", "prior", "learn", "--background"]
     environment = {**os.environ, **dict.fromkeys(_THREADS, "1"), "AUTOMETA_STORE": store.url}
-    with (folder / "learning.log").open("ab") as log:
+    with path.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  our own program, no shell
             words,
             stdin=subprocess.DEVNULL,
@@ -83,3 +83,8 @@ def step_back(store: Store, look_every_s: float) -> None:
     psutil.Process().nice(_LOWEST_PRIORITY)
     while is_study_running(store):
         time.sleep(look_every_s)
+
+
+def log_file(store: Store) -> Path:
+    """Where a process in the background says what it did."""
+    return learning_folder(store) / "log.txt"

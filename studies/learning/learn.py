@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -15,10 +13,9 @@ import torch
 
 from autometa.errors import OptionError
 from autometa.metalearning.training import MetaProgress
-from autometa.priors.proposer.checkpoint import Prior, PriorCard, load_prior, save_prior
+from autometa.priors.proposer.checkpoint import Prior, load_prior
 from autometa.priors.proposer.proposer import Proposer
 from autometa.storage import Store
-from autometa.storage.records import PriorRecord
 from autometa.studies.learning.background import LEARNED_FROM, step_back
 from autometa.studies.learning.candidates import Candidates, part_in_folds
 from autometa.studies.learning.embedding import embed_tables
@@ -32,8 +29,10 @@ from autometa.studies.learning.judges import (
 )
 from autometa.studies.learning.own_tables import OwnTable, read_own_tables, rows_not_in
 from autometa.studies.learning.plans import Plan, open_plan
-from autometa.studies.learning.recipes import FEWEST_TABLES, LearnRecipe
+from autometa.studies.learning.recipes import LearnRecipe
+from autometa.studies.learning.results import Learned, Origin, keep_prior, put_to_use
 from autometa.studies.learning.turns import (
+    FEWEST_TABLES,
     LOOK_EVERY_S,
     LearningPausedError,
     Turn,
@@ -41,14 +40,12 @@ from autometa.studies.learning.turns import (
 )
 from autometa.studies.priors_in_use import (
     NETWORKS,
-    cache_folder,
     digest_in_use,
     file_of,
-    own_tables_of,
-    promote,
+    learning_folder,
+    runs_folder,
 )
 from autometa.studies.progress import Listener, Note, ignore
-from autometa.studies.provenance import current_commit, machine_name
 from autometa.studies.reports.figures import counted
 
 
@@ -71,16 +68,6 @@ class LearnOptions:
             raise OptionError(f"--seed is {self.seed}: give 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What came of it: `prior` is None if there was nothing to learn from, or no time."""
-
-    sentence: str
-    prior: PriorRecord | None = None
-    is_promoted: bool = False
-    is_paused: bool = False
-
-
 def learn_prior(
     options: LearnOptions,
     listen: Listener = ignore,
@@ -91,17 +78,18 @@ def learn_prior(
     What Ctrl-C, the time or a study breaks off goes on with the next call. Raises
     `StoreError` without a store, and while another process learns from it.
     """
-    with Store.open(options.store, is_made=False) as store:
-        folder = cache_folder(store)
-        with only_learner(folder):
-            if options.is_background:
-                step_back(store, LOOK_EVERY_S)
-            turn = Turn(store, options.time_s, gives_way=options.is_background)
-            try:
-                return _Learning(options, store, folder, turn, listen, watch).run()
-            except LearningPausedError as paused:
-                said = f"{paused}: `autometa prior learn` goes on from here"
-                return Learned(said, is_paused=True)
+    with (
+        Store.open(options.store, is_made=False) as store,
+        only_learner(learning_folder(store)),
+    ):
+        if options.is_background:
+            step_back(store, LOOK_EVERY_S)
+        turn = Turn(store, options.time_s, gives_way=options.is_background)
+        try:
+            return _Learning(options, store, turn, listen, watch).run()
+        except LearningPausedError as paused:
+            said = f"{paused}: `autometa prior learn` goes on from here"
+            return Learned(said, is_paused=True)
 
 
 @dataclass
@@ -110,7 +98,6 @@ class _Learning:
 
     options: LearnOptions
     store: Store
-    folder: Path
     turn: Turn
     listen: Listener
     watch: Callable[[str, MetaProgress], None]
@@ -132,7 +119,15 @@ class _Learning:
         if (few := self._too_few(sum(map(len, judged)), len(own), "can be judged")) is not None:
             return self._ended(few, plan, own)
         verdict, proposer = self._train_and_judge(plan, parts, judged)
-        record = self._record(proposer, told, verdict)
+        origin = Origin(
+            parent=self.parent,
+            digest=self.in_use_digest,
+            tables=told,
+            how=self.recipe.adjustment(len(told)),
+            seed=self.options.seed,
+            seconds=time.monotonic() - self.begun,
+        )
+        record = keep_prior(self.store, proposer, origin, verdict)
         return self._ended(put_to_use(self.store, record, verdict), plan, own)
 
     @property
@@ -163,7 +158,7 @@ class _Learning:
             "seed": self.options.seed,
             "recipe": self.recipe.facts(),
         }
-        plan = open_plan(self.folder / "learning", facts, marks)
+        plan = open_plan(runs_folder(self.store), facts, marks)
         if plan.is_begun:
             self.listen(Note("an earlier run was broken off, and goes on"))
         return plan
@@ -276,52 +271,6 @@ class _Learning:
         self.watch(name, progress)
         self.turn.check()
 
-    def _record(
-        self, proposer: Proposer, told: Sequence[OwnTable], verdict: Verdict
-    ) -> PriorRecord:
-        """The new prior in the store, with its card and how it was judged."""
-        card = self._card(told)
-        with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / "prior.safetensors"
-            save_prior(Prior(proposer, card), path)
-            content = path.read_bytes()
-        known = {one.digest: one for one in self.store.priors.every()}
-        before = known.get(self.in_use_digest)
-        own = {one.fingerprint for one in told}
-        own |= set(() if before is None else own_tables_of(before.card))
-        record = PriorRecord(
-            digest=hashlib.sha256(content).hexdigest(),
-            name=card.name,
-            kind=NETWORKS,
-            parent=self.in_use_digest,
-            card={**asdict(card), "own_tables": sorted(own)},
-            gates={"beside": self.in_use_digest, **verdict.to_json()},
-            content=content,
-        )
-        self.store.priors.add(record)
-        return record
-
-    def _card(self, told: Sequence[OwnTable]) -> PriorCard:
-        before, how = self.parent.card, self.recipe.adjustment(len(told))
-        names = {f"{own.record.name} ({own.fingerprint[:8]})" for own in told}
-        families = {f"own {own.family[:8]}" for own in told}
-        return replace(
-            before,
-            name=f"own-{len(self.store.priors.every()) + 1}",
-            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            commit=current_commit(),
-            machine=machine_name(torch.device("cpu")),
-            seed=self.options.seed,
-            n_meta_steps=before.n_meta_steps + how.n_meta_steps,
-            n_tasks=before.n_tasks + how.n_meta_steps * how.n_tasks,
-            hours=round(before.hours + (time.monotonic() - self.begun) / 3600, 3),
-            training=how.facts(),
-            tables=tuple(sorted({*before.tables, *names})),
-            families=tuple(sorted({*before.families, *families})),
-            scores={},
-            parent=f"{before.name} of {before.made_at}",
-        )
-
     def _ended(self, learned: Learned, plan: Plan, own: Sequence[OwnTable]) -> Learned:
         """Remember how much was learned from, embed the tables, and tidy up."""
         self.store.remembered.choose(LEARNED_FROM, len(own))
@@ -330,19 +279,6 @@ class _Learning:
             embed_tables(self.store, own, in_use, digest_in_use(self.store))
         plan.close()
         return learned
-
-
-def put_to_use(store: Store, record: PriorRecord, verdict: Verdict) -> Learned:
-    """Promote a prior that has passed beside the one that is still in use; else say why not."""
-    called = f"{record.name} ({record.digest[:12]})"
-    if not verdict.has_passed:
-        return Learned(f"{called} is kept, but not used: {verdict.sentence}", record)
-    if digest_in_use(store) != record.parent:
-        said = f"{called} is kept, but not used: another prior was promoted meanwhile"
-        return Learned(said, record)
-    promote(store, record.digest, f"passed its gates: {verdict.sentence}")
-    said = f"{called} is in use from now on: {verdict.sentence}"
-    return Learned(said, record, is_promoted=True)
 
 
 def _mark_of(store: Store, fingerprint: str) -> str:

@@ -8,8 +8,6 @@ from typing import Any
 from autometa.errors import OptionError
 from autometa.priors.proposer.adjusting import Adjustment
 
-FEWEST_TABLES = 5
-"""Own tables to learn anything from: fewer cannot tell a better prior from luck."""
 FEWEST_FOR_WEIGHTS = 8
 """Own tables to learn weights from, too; fewer teach rates and stop alone."""
 

@@ -1,4 +1,4 @@
-"""When `prior learn` may go on: one at a time for a store, for so long, and not beside a study."""
+"""When `prior learn` may run: of enough tables, one at a time, for so long, beside no study."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from autometa.errors import StoreError
 from autometa.storage import Store
 from autometa.storage.records import StudyStatus
 
+FEWEST_TABLES = 5
+"""Own tables to learn anything from: fewer cannot tell a better prior from luck."""
 LOOK_EVERY_S = 3.0
 """How often a learner in the background looks for a study."""
 
@@ -57,7 +59,7 @@ def is_study_running(store: Store) -> bool:
 @contextmanager
 def only_learner(folder: Path) -> Generator[None]:
     """Hold a store's lock while the block runs. Raises `StoreError` if a process has it."""
-    path = folder / "learning.lock"
+    path = folder / "lock"
     folder.mkdir(parents=True, exist_ok=True)
     own = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
     _take(path, json.dumps(own))

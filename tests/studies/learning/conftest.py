@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autometa.studies.learning.learn import Learned, LearnOptions, learn_prior
+from autometa.studies.learning.learn import LearnOptions, learn_prior
+from autometa.studies.learning.results import Learned
 from tests.studies.learning.sampled_stores import SMALL, add_tables
 
 

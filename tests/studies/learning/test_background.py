@@ -16,9 +16,11 @@ from autometa.studies.learning.background import (
     LEARNED_FROM,
     is_automatic,
     is_due,
+    log_file,
     start_in_background,
 )
 from autometa.studies.learning.plans import open_plan
+from autometa.studies.priors_in_use import runs_folder
 from tests.studies.learning.sampled_stores import add_tables
 from tests.studies.small_tables import mixed_frame
 
@@ -48,7 +50,7 @@ def test_it_is_due_with_a_quarter_more_tables_or_a_run_to_go_on_with(tmp_path: P
         assert not is_due(store)
         add_tables(path, 1, first=5)
         assert not is_due(store)
-        open_plan(tmp_path / "learning", {}, {})
+        open_plan(runs_folder(store), {}, {})
         assert is_due(store)
         add_tables(path, 1, first=6)
         assert is_due(store)
@@ -69,7 +71,7 @@ def test_a_process_of_its_own_learns_with_the_lowest_priority(tmp_path: Path) ->
                 priorities.add(int(process.nice()))
                 time.sleep(0.05)
         assert 19 in priorities
-        assert "nothing was learned" in (tmp_path / "learning.log").read_text()
+        assert "nothing was learned" in log_file(store).read_text()
         assert store.remembered.choice(LEARNED_FROM) == 6
         assert not is_due(store)
         assert start_in_background(store) is None

@@ -12,7 +12,7 @@ from autometa.cli import main
 from autometa.priors.proposer.start import SHIPPED_PRIOR, digest_of
 from autometa.storage import Store
 from autometa.storage.records import PriorRecord
-from autometa.studies.learning.learn import Learned
+from autometa.studies.learning.results import Learned
 from autometa.studies.priors_in_use import NETWORKS
 from autometa.studies.store_care import forget_table
 

@@ -17,7 +17,8 @@ from autometa.priors.proposer.start import digest_of
 from autometa.storage import Store
 from autometa.storage.records import PriorRecord
 from autometa.studies.learning.gates import OwnGate, SyntheticGate, Verdict
-from autometa.studies.learning.learn import Learned, LearnOptions, learn_prior, put_to_use
+from autometa.studies.learning.learn import LearnOptions, learn_prior
+from autometa.studies.learning.results import Learned, put_to_use
 from autometa.studies.priors_in_use import NETWORKS, file_of, promote
 from autometa.studies.progress import Note, Progress
 from tests.studies.learning.sampled_stores import SMALL, add_tables
@@ -88,8 +89,9 @@ def test_nothing_is_left_to_go_on_with_and_tables_are_embedded(
     learned_once: tuple[Path, Learned],
 ) -> None:
     path, found = learned_once
-    assert not list((path.parent / "learning").iterdir())
-    assert not (path.parent / "learning.lock").exists()
+    (folder,) = (path.parent / "learning").iterdir()
+    assert not list((folder / "runs").iterdir())
+    assert not (folder / "lock").exists()
     with Store.open(path) as store:
         digest = store.priors.in_use(NETWORKS) or digest_of(None)
         embeddings = store.remembered.embeddings(digest)
@@ -121,7 +123,7 @@ def test_what_is_broken_off_goes_on_to_the_same_prior(
 
     with pytest.raises(KeyboardInterrupt):
         learn_prior(LearnOptions(path, recipe=SMALL), watch=break_off)
-    assert list((tmp_path / "learning").glob("*/fold-2-of-2.safetensors"))
+    assert list((tmp_path / "learning").rglob("fold-2-of-2.safetensors"))
     said: list[str] = []
     begun: list[tuple[str, int]] = []
 

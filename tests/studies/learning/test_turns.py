@@ -90,7 +90,7 @@ def test_one_process_at_a_time_learns_from_a_store(tmp_path: Path) -> None:
 
 
 def test_a_damaged_lock_is_none(tmp_path: Path) -> None:
-    (tmp_path / "learning.lock").write_text("nonsense")
+    (tmp_path / "lock").write_text("nonsense")
     with only_learner(tmp_path):
-        assert "pid" in (tmp_path / "learning.lock").read_text()
-    assert not (tmp_path / "learning.lock").exists()
+        assert "pid" in (tmp_path / "lock").read_text()
+    assert not (tmp_path / "lock").exists()
