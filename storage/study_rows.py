@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from autometa.errors import StoreError
 from autometa.records import TrialState
-from autometa.storage.encoding import from_json, to_json
+from autometa.storage.encoding import from_json, storable_text, to_json
+from autometa.storage.engine import overwrite_deleted
 from autometa.storage.leases import is_held, owner_of, owner_values, require_free
 from autometa.storage.records import (
     ModelRecord,
@@ -49,10 +50,10 @@ def table_values(table: TableRecord) -> dict[str, Any]:
     """The columns of the table's row."""
     return {
         "fingerprint": table.fingerprint,
-        "name": table.name,
+        "name": storable_text(table.name),
         "n_rows": table.n_rows,
         "n_columns": table.n_columns,
-        "target": table.target,
+        "target": storable_text(table.target),
         "kind": str(table.kind),
         "n_classes": table.n_classes,
         "description": to_json(dict(table.description)),
@@ -85,8 +86,7 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
     studies = select_studies(connection, (fingerprint,))
     for study in studies:
         require_free(study)
-    if connection.dialect.name == "sqlite":  # which else leaves what is deleted in free pages
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    overwrite_deleted(connection)
     connection.execute(delete(StudyRow).where(StudyRow.table_fingerprint == fingerprint))
     connection.execute(delete(TableRow).where(TableRow.fingerprint == fingerprint))
     return studies
@@ -108,7 +108,7 @@ def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRe
     values = owner_values(owner) | {
         "id": study_id,
         "table_fingerprint": new.table,
-        "name": new.name,
+        "name": storable_text(new.name),
         "key": new.key,
         "options": to_json(dict(new.options)),
         "metric": new.metric,

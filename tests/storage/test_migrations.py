@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 import autometa.storage
 from autometa.errors import StoreError
 from autometa.storage import Store, StudyStatus
+from autometa.storage.engine import store_url
 from autometa.storage.schema import PREFIX, SCHEMA_VERSION, VERSION_TABLE, Base
 
 OLD = Path(__file__).with_name("old_databases")
@@ -83,28 +84,29 @@ def test_all_tables_carry_the_prefix(store: Store, path: Path) -> None:
     assert names >= set(Base.metadata.tables)
 
 
-def test_a_newer_store_is_refused_and_left_alone(store: Store, path: Path) -> None:
+def test_a_newer_store_is_refused_and_left_alone(store: Store, database: str) -> None:
     """A store of a later version of autometa gives an error that says so."""
-    store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    connection.close()
+    engine = create_engine(store.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    engine.dispose()
     with pytest.raises(StoreError, match=r"newer autometa .*9999"):
-        Store.open(path)
+        Store.open(database)
 
 
-def test_foreign_tables_survive_the_migrations(path: Path) -> None:
-    """Tables that others keep in the same file, named as Optuna's, are not touched."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE trials (trial_id INTEGER)")
-        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        connection.execute("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
-    connection.close()
-    Store.open(path).close()
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("v3.2.0.a",)]
-        assert connection.execute("SELECT * FROM trials").fetchall() == []
-    connection.close()
+def test_foreign_tables_survive_the_migrations(database: str) -> None:
+    """Tables that others keep in the same database, named as Optuna's, are not touched."""
+    engine = create_engine(store_url(database))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE trials (trial_id INTEGER)")
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
+    Store.open(database).close()
+    with engine.connect() as connection:
+        versions = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
+        assert [tuple(row) for row in versions] == [("v3.2.0.a",)]
+        assert connection.exec_driver_sql("SELECT * FROM trials").all() == []
+    engine.dispose()
 
 
 OPEN = """
@@ -118,11 +120,13 @@ print(problems, "alembic" in sys.modules, "optuna" in sys.modules, "torch" in sy
 """
 
 
-def test_processes_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
+def test_processes_that_open_a_new_store_at_once_all_succeed(database: str) -> None:
     """Only one creates the tables, the others wait for it."""
     at = str(time.time() + 1.5)
     processes = [
-        subprocess.Popen([sys.executable, "-c", OPEN, path, at], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, database, at], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     for process in processes:
@@ -131,10 +135,10 @@ def test_processes_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
         assert out.startswith("[]")
 
 
-def test_opening_an_up_to_date_store_imports_nothing_heavy(store: Store, path: Path) -> None:
+def test_opening_an_up_to_date_store_imports_nothing_heavy(store: Store, database: str) -> None:
     """No alembic for a store that needs no upgrade; no optuna and no torch ever."""
     store.close()
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, path, "0"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", OPEN, database, "0"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["[]", "False", "False", "False"]
