@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from autometa.records import TrialRecord, TrialState
 from autometa.storage import leases, study_rows, trial_rows
+from autometa.storage.bulk import in_parts, insert_past_studies
 from autometa.storage.engine import (
     BUSY_WAIT_S,
     check_exists,
@@ -49,6 +50,7 @@ from autometa.storage.records import (
 )
 from autometa.storage.remembered import Remembered
 from autometa.storage.schema import StudyRow, TrialRow
+from autometa.storage.traits import Traits, select_traits
 
 _TOUCH_STUDY = (
     update(StudyRow)
@@ -264,10 +266,21 @@ class Store:
         with reading(self._engine) as connection:
             yield from select_past_studies(connection, has_curves, of_tables)
 
-    def tables(self) -> list[TableRecord]:
-        """Every table that was ever tuned."""
+    def add_past_studies(self, pasts: Iterable[PastStudy]) -> None:
+        """Add whole studies that ended elsewhere, many in one transaction, and their tables."""
+        for part in in_parts(pasts):
+            with writing(self._engine) as connection:
+                insert_past_studies(connection, part)
+
+    def tables(self, fingerprints: Collection[str] | None = None) -> list[TableRecord]:
+        """Every table that was ever tuned, or those of these fingerprints, in any order."""
         with reading(self._engine) as connection:
-            return list(study_rows.select_tables(connection).values())
+            return list(study_rows.select_tables(connection, fingerprints).values())
+
+    def traits(self, description_version: int) -> Traits:
+        """What all tables described in this version are like, as one array."""
+        with reading(self._engine) as connection:
+            return select_traits(connection, description_version)
 
     def forget_table(self, fingerprint: str) -> list[StudyRecord]:
         """Delete a table and all that is kept of its studies, and say which these were.
