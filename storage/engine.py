@@ -176,13 +176,21 @@ def explained(url: URL) -> Generator[None]:
     """Turn what a user can mend (locks, damage, permissions) into `StoreError`; let bugs pass."""
     try:
         yield
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.DatabaseError) as error:
         # the subclasses other than OperationalError mean wrong SQL or wrong values: bugs
-        if type(error) not in (DatabaseError, OperationalError):
+        if type(error) not in _MENDABLE:
             raise
-        said = " ".join(str(error.orig).split())
+        said = " ".join(str(getattr(error, "orig", error)).split())
         hint = next((hint for key, hint in _HINTS.items() if key in said), "is it reachable?")
         raise StoreError(f"cannot use the store {shown(url)}: {said}; {hint}") from error
+
+
+_MENDABLE = (
+    DatabaseError,
+    OperationalError,
+    sqlite3.DatabaseError,
+    sqlite3.OperationalError,
+)
 
 
 def shown(url: URL) -> str:

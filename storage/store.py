@@ -51,6 +51,7 @@ from autometa.storage.records import (
 from autometa.storage.remembered import Remembered
 from autometa.storage.schema import StudyRow, TrialRow
 from autometa.storage.traits import Traits, select_traits
+from autometa.storage.upkeep import Upkeep
 
 _TOUCH_STUDY = (
     update(StudyRow)
@@ -74,6 +75,8 @@ class Store:
         """What of all this is shared, and how what others share joins it."""
         self.questions = Questions(engine)
         """Lists of what there is, narrowed and sorted."""
+        self.upkeep = Upkeep(engine)
+        """How much it holds and takes, copies of it, and giving back space."""
 
     @classmethod
     def open(
@@ -168,10 +171,14 @@ class Store:
         limit: int | None = None,
         table: str | None = None,
         since: datetime | None = None,
+        status: StudyStatus | None = None,
     ) -> list[StudySummary]:
-        """Studies, newest first: of one table (its name or fingerprint), started since a time."""
+        """Studies, newest first: of one table (its name or fingerprint), started since a time.
+
+        `status` is the one written; of those running some may turn out to be interrupted.
+        """
         with reading(self._engine) as connection:
-            return study_rows.select_summaries(connection, limit, table, since)
+            return study_rows.select_summaries(connection, limit, table, since, status)
 
     def claim_study(self, study_id: str, owner: Owner | None = None) -> None:
         """Take a study to go on with it; raises `StoreError` while another run holds it."""

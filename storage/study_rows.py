@@ -253,7 +253,11 @@ _SUMMARISED = [
 
 
 def select_summaries(
-    connection: Connection, limit: int | None, table: str | None, since: datetime | None
+    connection: Connection,
+    limit: int | None,
+    table: str | None,
+    since: datetime | None,
+    status: StudyStatus | None,
 ) -> list[StudySummary]:
     """Studies, newest first: two queries, however many studies."""
     query = select(*_SUMMARISED, TableRow.name.label("table_name")).join(TableRow)
@@ -263,6 +267,8 @@ def select_summaries(
         query = query.where(is_meant | (TableRow.name == table))
     if since is not None:
         query = query.where(StudyRow.created_at >= since)
+    if status is not None:
+        query = query.where(StudyRow.status == status.value)
     query = query.order_by(StudyRow.created_at.desc(), StudyRow.id).limit(limit)
     return summarise(connection, connection.execute(query).all())
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from autometa.cli import main
+from autometa.storage import Store
 from autometa.studies.benchmarks.storing._servers import Server
 from autometa.studies.trial_mirror import mirror_name
 from tests.optuna_tables import as_optuna_opens
@@ -58,3 +63,37 @@ def test_a_study_is_tuned_listed_and_forgotten(
     assert json.loads(autometa(capsys, "studies", "--json")) == []
     with pytest.raises(KeyError):
         mirrored_trials(url, study["id"])
+
+
+def test_a_killed_run_goes_on_where_it_was(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """After kill -9 the store is sound, and the same command resumes with every trial."""
+    words = [str(word) for word in TUNE] + ["--learners", "linear", "--output", "model"]
+    words[words.index("--trials") + 1] = "500"
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "autometa", *words],
+        env=os.environ | {"PYTHONPATH": str(PENGUINS.parents[1])},
+        stderr=subprocess.DEVNULL,
+    )
+    kept = wait_for_trials(url, 3)
+    killed.kill()
+    killed.wait()
+    assert "is sound" in autometa(capsys, "store", "check")
+    kept = wait_for_trials(url, 3)
+    words[words.index("500")] = str(kept + 2)
+    autometa(capsys, *words)
+    (study,) = json.loads(autometa(capsys, "studies", "--json"))
+    assert study["status"] == "finished"
+    assert len(json.loads(autometa(capsys, "trials", "--json", "-n", "0"))) >= kept + 2
+
+
+def wait_for_trials(url: str, n: int) -> int:
+    """Wait until the newest study has `n` trials; how many it has."""
+    until = time.monotonic() + 120
+    with Store.open(url) as store:
+        while time.monotonic() < until:
+            studies = store.studies(limit=1)
+            found = len(store.trials(studies[0].id)) if studies else 0
+            if found >= n:
+                return found
+            time.sleep(0.05)
+    raise AssertionError(f"no {n} trials in two minutes")

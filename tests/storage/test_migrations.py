@@ -21,6 +21,7 @@ import autometa.storage
 from autometa.errors import StoreError
 from autometa.storage import Store, StudyStatus
 from autometa.storage.engine import store_url
+from autometa.storage.migrate import found_version
 from autometa.storage.schema import PREFIX, SCHEMA_VERSION, VERSION_TABLE, Base
 
 OLD = Path(__file__).with_name("old_databases")
@@ -48,6 +49,30 @@ def test_an_old_database_opens_upgraded_and_whole(name: str, path: Path) -> None
         assert [model.path for model in store.models(summary.id)] == ["flowers.autometa"]
         assert [item.content for item in store.proposals(summary.id)] == [{"depth": 3}]
         assert store.check() == []
+
+
+def test_a_file_is_copied_beside_itself_before_it_is_upgraded(path: Path) -> None:
+    """The copy is of the old version and opens as such; it is made once, and never of new ones."""
+    shutil.copy(OLD / "version_0001.db", path)
+    Store.open(path).close()
+    copy = path.with_name("store-schema-0001.db")
+    assert found_version(store_url(copy)) == "0001"
+    made_at = copy.stat().st_mtime_ns
+    Store.open(path).close()
+    assert [one.name for one in path.parent.glob("*-schema-*.db")] == [copy.name]
+    shutil.copy(OLD / "version_0001.db", path)
+    Store.open(path).close()
+    assert copy.stat().st_mtime_ns == made_at
+    with Store.open(copy) as store:
+        assert tuple(store.trials(store.studies()[0].id)) == load_maker().TRIALS
+
+
+def test_traits_of_old_tables_are_packed(path: Path) -> None:
+    """A table that was described before traits were kept is compared as any other."""
+    shutil.copy(OLD / "version_0002.db", path)
+    with Store.open(path) as store:
+        traits = store.traits(1)
+        assert (traits.names, traits.values.tolist()) == (("log_n",), [[5.01]])
 
 
 def test_every_schema_version_has_an_old_database() -> None:

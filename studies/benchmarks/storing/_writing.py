@@ -26,7 +26,7 @@ _MOST_WAIT_S = 0.25  # until a writer is killed: some fifty trials on an idle ma
 
 @dataclass(frozen=True, slots=True)
 class Stressed:
-    """What became of the trials that were written to one study, and what the store's check says."""
+    """What became of the trials written to one study, and what the store's check says."""
 
     n_processes: int
     n_asked: int
