@@ -15,6 +15,7 @@ from autometa.storage.engine import explained, is_in_memory, reading, shown
 from autometa.storage.schema import (
     PREFIX,
     VERSION_TABLE,
+    Base,
     CurveRow,
     PriorRow,
     SampleRow,
@@ -58,14 +59,19 @@ class Upkeep:
     def holdings(self) -> Holdings:
         """How much there is of what."""
         with reading(self._engine) as connection:
-            counts = [
-                connection.execute(select(func.count()).select_from(row)).scalar_one()
-                for row in (TableRow, StudyRow, TrialRow, CurveRow, PriorRow)
-            ]
             n_rows = connection.execute(select(func.sum(SampleRow.n_rows))).scalar() or 0
             began = select(func.min(StudyRow.created_at), func.max(StudyRow.created_at))
             oldest, newest = connection.execute(began).one()
-        return Holdings(*counts, n_sampled_rows=int(n_rows), oldest=oldest, newest=newest)
+            return Holdings(
+                n_tables=_count(connection, TableRow),
+                n_studies=_count(connection, StudyRow),
+                n_trials=_count(connection, TrialRow),
+                n_curves=_count(connection, CurveRow),
+                n_priors=_count(connection, PriorRow),
+                n_sampled_rows=int(n_rows),
+                oldest=oldest,
+                newest=newest,
+            )
 
     def size(self) -> int:
         """Bytes on disk: of a SQLite file with its log, of our tables in PostgreSQL."""
@@ -104,6 +110,10 @@ class Upkeep:
                 "by `pg_dump --format=custom --file=FILE URL`, and `pg_restore` brings it back"
             )
         back_up(self._engine, target, is_forced=is_forced)
+
+
+def _count(connection: Connection, row: type[Base]) -> int:
+    return connection.execute(select(func.count()).select_from(row)).scalar_one()
 
 
 _POSTGRESQL_SIZE = f"""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from autometa.studies.reports.figures import megabytes_text
 from autometa.studies.reports.listing import Listing, Section, pairs
+from autometa.studies.reports.outcome import JSON
 from autometa.studies.store_upkeep import StoreStatus
 
 
@@ -32,7 +33,7 @@ def status_listing(status: StoreStatus) -> Listing:
     return Listing((pairs("", cells), running), _values(status))
 
 
-def _values(status: StoreStatus) -> dict[str, object]:
+def _values(status: StoreStatus) -> JSON:
     held = status.holdings
     return {
         "place": status.place,

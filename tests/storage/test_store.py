@@ -337,3 +337,11 @@ def test_a_table_is_forgotten_with_all_its_studies(
         store.trials(gone.id)
     assert not store.check()
     assert not store.forget_table(table.fingerprint)
+
+
+def test_names_that_are_no_text_are_kept_as_text(store: Store, table: TableRecord) -> None:
+    """What a file system allows and databases refuse is written as escapes."""
+    odd = replace(table, fingerprint="a" * 64, name="caf\udce9.csv", target="a\0b")
+    store.add_table(odd)
+    kept = store.find_table(odd.fingerprint)
+    assert kept == replace(odd, name="caf\\udce9.csv", target="a\\x00b")
