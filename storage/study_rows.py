@@ -106,10 +106,20 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
 
 
 def _table(row: Any) -> TableRecord:
-    values = dict(row._mapping) | {"description": from_json(row.description)}
-    del values["traits"]
-    names = None if row.column_names is None else tuple(from_json(row.column_names))
-    return TableRecord(**(values | {"column_names": names}))
+    names = row.column_names
+    return TableRecord(
+        fingerprint=row.fingerprint,
+        name=row.name,
+        n_rows=row.n_rows,
+        n_columns=row.n_columns,
+        target=row.target,
+        kind=row.kind,
+        n_classes=row.n_classes,
+        description=from_json(row.description),
+        description_version=row.description_version,
+        column_names=None if names is None else tuple(from_json(names)),
+        created_at=row.created_at,
+    )
 
 
 def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRecord:

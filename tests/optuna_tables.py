@@ -1,13 +1,13 @@
 """Optuna's own look at the tables that it shares a database with."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from optuna.storages import RDBStorage
 
 
 @contextmanager
-def as_optuna_opens(url: str) -> Iterator[RDBStorage]:
+def as_optuna_opens(url: str) -> Generator[RDBStorage]:
     """Optuna's storage, let go of afterwards."""
     storage = RDBStorage(url)
     try:

@@ -164,7 +164,7 @@ def _running(
         command += ["-c", f"{name}={value}"]
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own arguments
+        process = subprocess.Popen[bytes](
             command, stdout=output, stderr=output, cwd="/", start_new_session=True, **identity
         )
     try:

@@ -44,7 +44,7 @@ class Stressed:
 
     def as_dict(self) -> dict[str, object]:
         """For `--json`."""
-        return asdict(self) | {"is_sound": self.is_sound}
+        return {**asdict(self), "is_sound": self.is_sound}
 
 
 def stress(place: str, n_processes: int, n_trials: int) -> Stressed:

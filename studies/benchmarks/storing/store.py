@@ -17,7 +17,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def _large_store(place: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _silent_optuna() -> Iterator[None]:
+def _silent_optuna() -> Generator[None]:
     previous = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
