@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from autometa.storage import Store, TableRecord
-from autometa.storage.traits import pack_traits
+from autometa.storage.encoding import pack_traits
 
 
 def test_each_table_has_its_row(store: Store, table: TableRecord) -> None:
