@@ -9,6 +9,9 @@ import numpy as np
 
 from autometa.storage import Store, TableRecord
 from autometa.storage.encoding import pack_traits
+from autometa.storage.engine import writing
+from autometa.storage.moving.records import part_of_table
+from autometa.storage.moving.writing import join_part
 
 
 def test_each_table_has_its_row(store: Store, table: TableRecord) -> None:
@@ -39,3 +42,15 @@ def test_names_are_marked() -> None:
     """Descriptions of as many but other traits are never taken for each other."""
     assert pack_traits({"a": 1.0})[:8] != pack_traits({"b": 1.0})[:8]
     assert pack_traits({"a": 1.0, "b": 2.0}) == pack_traits({"b": 2.0, "a": 1.0})
+
+
+def test_traits_come_along_where_histories_join(store: Store, table: TableRecord) -> None:
+    """A table that is imported has them, and a description that is renewed renews them."""
+    newer = replace(table, description={"log_n": 7.0}, description_version=2)
+    other = replace(newer, fingerprint="a" * 64, description={"log_n": 8.0})
+    with writing(store._engine) as connection:
+        for one in (newer, other):
+            join_part(connection, part_of_table(one))
+    traits = store.traits(2)
+    assert traits.fingerprints == (other.fingerprint, table.fingerprint)
+    assert traits.values.tolist() == [[8.0], [7.0]]

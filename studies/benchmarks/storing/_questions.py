@@ -16,7 +16,10 @@ from itertools import count
 from autometa.errors import StoreError
 from autometa.records import TrialState
 from autometa.search.shipped import shipped_responses
-from autometa.storage import NewStudy, Store
+from autometa.storage import NewStudy, Store, StudySummary
+from autometa.storage.filters import Filters
+from autometa.storage.questions import Order
+from autometa.storage.setting_filters import SettingFilter
 from autometa.studies.benchmarks.storing._filling import made_trial
 from autometa.studies.kin import Newcomer
 from autometa.studies.own_past import find_own_past
@@ -64,7 +67,7 @@ def questions_to(store: Store, place: str) -> list[Question]:
     middle = store.studies(limit=200)[-1]
     newcomer = _newcomer(store, middle.table)
     responses = shipped_responses()
-    writes = _Writes(store, middle.table)
+    writes = _Writes(store, middle)
     complete = (TrialState.COMPLETE,)
     listings: Mapping[str, Callable[[], object]] = {
         "the newest 20 studies": lambda: store.studies(limit=20),
@@ -75,7 +78,10 @@ def questions_to(store: Store, place: str) -> list[Question]:
         "trials of a study": lambda: store.trials(middle.id),
         "complete trials of a study": lambda: store.trials(middle.id, states=complete),
     }
-    questions = [Question(name, _LISTING_MS, ask) for name, ask in listings.items()]
+    filtered = _filtered(store, middle)
+    questions = [
+        Question(name, _LISTING_MS, ask) for name, ask in (*listings.items(), *filtered.items())
+    ]
     # every row of a large store: for programs, and nobody waits for it at a terminal
     questions.append(Question("all studies", None, store.studies))
     questions.append(Question("all tables", None, store.tables))
@@ -112,6 +118,27 @@ def answer(question: Question, n_times: int) -> Answered:
     return Answered(question.name, ms, cpu_ms, question.goal_ms)
 
 
+def _filtered(store: Store, study: StudySummary) -> Mapping[str, Callable[[], object]]:
+    """Lists over all studies, narrowed and sorted."""
+    asked = store.questions
+    newest = Order("started", is_descending=True)
+    best = Order("loss")
+    networks = Filters(learners=("network",), metrics=("log_loss",))
+    slow = Filters(settings=(SettingFilter("learning_rate", "<", 0.01),))
+    return {
+        "the newest studies with networks": lambda: asked.studies(networks, newest, 20),
+        "the studies of a pattern of tables": lambda: asked.studies(
+            Filters(table="table 99*"), newest, 20
+        ),
+        "the best trials of networks": lambda: asked.trials(networks, best, 20),
+        "the best trials of a setting": lambda: asked.trials(slow, best, 20),
+        "the trials of one table": lambda: asked.trials(Filters(table=study.table_name), best, 20),
+        "the newest tables": lambda: asked.tables(
+            Filters(), Order("first", is_descending=True), 20
+        ),
+    }
+
+
 def _newcomer(store: Store, fingerprint: str) -> Newcomer:
     """A table that is like one of the store, and not the same."""
     known = store.find_table(fingerprint)
@@ -124,16 +151,16 @@ def _newcomer(store: Store, fingerprint: str) -> Newcomer:
 class _Writes:
     """A study that gets one trial more with each call."""
 
-    def __init__(self, store: Store, table: str) -> None:
+    def __init__(self, store: Store, like: StudySummary) -> None:
         self._store = store
-        new = NewStudy(table, "writes", "w" * 64, "log_loss", 0, "3-fold")
+        new = NewStudy(like.table, "writes", "w" * 64, "log_loss", 0, "3-fold")
         self._study_id = store.start_study(new).id
         self._numbers = count()
-        self._config = store.trials(store.studies(limit=2)[-1].id)[0]
+        self._like = store.trials(like.id)[0]
 
     def write_one(self) -> None:
         """Add a trial."""
-        known = self._config
+        known = self._like
         trial = made_trial(
             next(self._numbers), (known.learner, known.config), TrialState.COMPLETE, 0.5
         )
