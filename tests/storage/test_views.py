@@ -36,7 +36,7 @@ def test_the_document_lists_every_view_with_its_columns(store: Store) -> None:
     assert promised == {name: store.sql(f"SELECT * FROM {name}").names for name in VIEWS}
 
 
-def test_the_document_s_query_runs(store: Store, path: Path) -> None:
+def test_the_document_s_query_runs(store: Store) -> None:
     """The example of docs/store.md is answered."""
     queries = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
     assert len(queries) == 1
