@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from autometa._version import __version__
-from autometa.cli_completing import completion, from_store
+from autometa.cli_completing import completion
 from autometa.cli_history import history
 from autometa.cli_keeping import store_keep
 from autometa.cli_options import (
@@ -33,9 +33,9 @@ from autometa.cli_showing import (
     say_note,
     show,
     show_listing,
-    store_option,
     talk,
 )
+from autometa.cli_store import store
 from autometa.errors import AutometaError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def predict(
         click.echo(f"{n_rows} predictions in {output}", err=True)
 
 
-for command in (*QUESTIONS, history, completion):
+for command in (*QUESTIONS, history, store, completion):
     cli.add_command(command)
 
 
@@ -168,45 +168,6 @@ def model_show(folder: str, as_json: bool) -> None:
 
 
 cli.add_command(prior)
-
-
-@cli.group()
-def store() -> None:
-    """The database that keeps every result."""
-
-
-@store.command("path")
-@store_option
-def store_path(store: str | None) -> None:
-    """Print where the store is: a file's path, or a database's URL without its password."""
-    from autometa.studies.history import store_place
-
-    click.echo(store_place(store))
-
-
-@store.command("check")
-@store_option
-@click.pass_context
-def store_check(context: click.Context, store: str | None) -> None:
-    """Look for damage: a line for each fault, and exit code 2; else what the store holds."""
-    from autometa.studies.store_care import check_store
-
-    checked = check_store(store)
-    for problem in checked.problems:
-        click.echo(problem)
-    if checked.problems:
-        context.exit(2)
-    click.echo(checked.sentence)
-
-
-@store.command("forget")
-@click.argument("table", shell_complete=from_store("table"))
-@store_option
-def store_forget(table: str, store: str | None) -> None:
-    """Delete all that is kept of TABLE, a name or the start of a fingerprint. Models stay."""
-    from autometa.studies.store_care import forget_table
-
-    click.echo(forget_table(table, store).sentence, err=True)
 
 
 store.add_command(store_keep)

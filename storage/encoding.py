@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autometa.records import CurvePoint
 from autometa.spaces import Config
+
+TRAITS_MARK = 8
+"""Bytes that tell which traits a packed description has."""
 
 
 def to_json(value: object) -> str:
@@ -54,6 +58,13 @@ def join_curve(parts: Iterable[tuple[int, str, str]]) -> tuple[CurvePoint, ...]:
         for fold, steps, losses in parts
         for step, loss in zip(from_json(steps), from_json(losses), strict=True)
     )
+
+
+def pack_traits(description: Mapping[str, float]) -> bytes:
+    """A description's numbers: a mark of their sorted names, then each as 8 bytes."""
+    names = sorted(description)
+    values = struct.pack(f"<{len(names)}d", *(description[name] for name in names))
+    return hashlib.sha256("\n".join(names).encode()).digest()[:TRAITS_MARK] + values
 
 
 def storable_text(text: str) -> str:

@@ -15,6 +15,8 @@ from autometa.errors import StoreError
 
 BUSY_WAIT_S = 30.0  # long enough for another process's migration, short enough to be noticed
 
+_POSTGRESQL = "postgresql+psycopg"
+
 # what SQLite says (its message holds the key) -> what the user can do
 _HINTS = {
     "is locked": "another program is writing to it; try again when it is done",
@@ -40,7 +42,8 @@ def store_url(where: str | Path) -> URL:
             f"a store cannot be in {url.get_backend_name()!r}; "
             "give a path, a sqlite:// or a postgresql:// URL"
         )
-    return url
+    # which driver is meant when none is named depends on SQLAlchemy's version
+    return url.set(drivername=_POSTGRESQL) if url.drivername == "postgresql" else url
 
 
 def is_in_memory(url: URL) -> bool:
@@ -85,7 +88,7 @@ def open_engine(url: URL, wait_s: float = BUSY_WAIT_S) -> Engine:
         except (ImportError, NoSuchModuleError) as error:
             raise StoreError(
                 f"the driver of {url.drivername!r} is not installed: {error}; "
-                "for PostgreSQL `pip install psycopg` and write postgresql+psycopg://..."
+                "for PostgreSQL `pip install 'autometa-hpo[postgresql]'`, and write postgresql://..."
             ) from error
     _make_folder(url)
     engine = create_engine(url, connect_args={"timeout": wait_s})
@@ -145,6 +148,11 @@ def _make_folder(url: URL) -> None:
 def reading(engine: Engine) -> Generator[Connection]:
     """A transaction that only reads: a consistent view that waits for no writer."""
     with explained(engine.url), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            # else each of its statements would see what was written since the one before
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         yield connection
 
 
@@ -168,13 +176,21 @@ def explained(url: URL) -> Generator[None]:
     """Turn what a user can mend (locks, damage, permissions) into `StoreError`; let bugs pass."""
     try:
         yield
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.DatabaseError) as error:
         # the subclasses other than OperationalError mean wrong SQL or wrong values: bugs
-        if type(error) not in (DatabaseError, OperationalError):
+        if type(error) not in _MENDABLE:
             raise
-        said = " ".join(str(error.orig).split())
+        said = " ".join(str(getattr(error, "orig", error)).split())
         hint = next((hint for key, hint in _HINTS.items() if key in said), "is it reachable?")
         raise StoreError(f"cannot use the store {shown(url)}: {said}; {hint}") from error
+
+
+_MENDABLE = (
+    DatabaseError,
+    OperationalError,
+    sqlite3.DatabaseError,
+    sqlite3.OperationalError,
+)
 
 
 def shown(url: URL) -> str:

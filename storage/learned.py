@@ -11,6 +11,7 @@ from autometa.storage.encoding import from_json, to_json
 from autometa.storage.engine import reading, writing
 from autometa.storage.records import PriorRecord, Promotion
 from autometa.storage.schema import PriorRow, PromotionRow
+from autometa.storage.upserts import add_unless_known
 
 
 class Priors:
@@ -35,10 +36,8 @@ class Priors:
             "content": prior.content,
             "created_at": prior.created_at,
         }
-        is_known = select(PriorRow.digest).where(PriorRow.digest == prior.digest)
         with writing(self._engine) as connection:
-            if connection.execute(is_known).first() is None:
-                connection.execute(insert(PriorRow), values)
+            add_unless_known(connection, PriorRow, values)
 
     def every(self) -> list[PriorRecord]:
         """Every prior, the oldest first, without its content."""

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 
 from autometa.errors import StoreError
-from autometa.storage.engine import no_store, reading, shown, writing
+from autometa.storage.engine import (
+    check_exists,
+    no_store,
+    open_engine,
+    reading,
+    shown,
+    writing,
+)
 from autometa.storage.schema import SCHEMA_VERSION, VERSION_TABLE
+from autometa.storage.upkeep import back_up, place_for_backup
 from autometa.storage.views import create_views, drop_views
 
 # any number that no other program's advisory lock is likely to have: "autometa" as 8 ASCII bytes
@@ -34,8 +42,32 @@ def ensure_schema(engine: Engine, *, is_made: bool = True) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})"))
         # whoever held the lock before us may have done it
-        if _version(connection) != SCHEMA_VERSION:
+        version = _version(connection)
+        if version is not None and version < SCHEMA_VERSION:
+            _keep_copy(engine, version)
+        if version != SCHEMA_VERSION:
             _upgrade(connection)
+
+
+def found_version(url: URL) -> str | None:
+    """The schema's version of the store at `url`, which is left as it is; None without one."""
+    check_exists(url)
+    engine = open_engine(url)
+    try:
+        with reading(engine) as connection:
+            return _version(connection)
+    finally:
+        engine.dispose()
+
+
+def _keep_copy(engine: Engine, version: str) -> None:
+    """Copy a SQLite file beside itself before it is upgraded, unless there is a copy.
+
+    To be called by the one writer: what another connection reads is still of the old version.
+    """
+    copy = place_for_backup(engine.url, version)
+    if copy is not None and not copy.exists():
+        back_up(engine, copy)
 
 
 def _version(connection: Connection) -> str | None:

@@ -36,17 +36,22 @@ class CurvePoints:
     losses: NDArray[np.float64]
 
 
+_NOWHERE = np.zeros(0, dtype=np.int64)
+NO_POINTS = CurvePoints(_NOWHERE, _NOWHERE, _NOWHERE, np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True)
 class PastStudy:
     """A study with its table and trials.
 
-    The trials' own `curve` is empty: one by one, points would take ten times the time.
+    As it is read the trials' own `curve` is empty: one by one, points would take ten times the
+    time. As it is written it is `curve` that counts.
     """
 
     study: StudyRecord
     table: TableRecord
     trials: tuple[TrialRecord, ...]
-    points: CurvePoints
+    points: CurvePoints = NO_POINTS
 
 
 def select_past_studies(
@@ -62,11 +67,9 @@ def select_past_studies(
         for study in together:
             if study.id in trials:
                 of_study = tuple(trials[study.id])
-                yield PastStudy(study, tables[study.table], of_study, points.get(study.id, _NONE))
-
-
-_NOWHERE = np.zeros(0, dtype=np.int64)
-_NONE = CurvePoints(_NOWHERE, _NOWHERE, _NOWHERE, np.zeros(0))
+                yield PastStudy(
+                    study, tables[study.table], of_study, points.get(study.id, NO_POINTS)
+                )
 
 
 def _select_points(

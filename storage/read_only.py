@@ -40,6 +40,8 @@ _REFUSALS = (
     "cannot modify",
     "one statement",
     "multiple commands",
+    "cannot delete from view",
+    "inside a transaction block",
 )
 _UNKNOWN = ("no such table", "relation ")
 

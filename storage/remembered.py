@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from autometa.storage.encoding import from_json, to_json
 from autometa.storage.engine import overwrite_deleted, reading, writing
@@ -18,6 +18,7 @@ from autometa.storage.schema import (
     StudyRow,
     TableRow,
 )
+from autometa.storage.upserts import add_unless_known, put_row
 
 
 class Remembered:
@@ -39,10 +40,8 @@ class Remembered:
             "created_at": sample.created_at,
         }
         with writing(self._engine) as connection:
-            connection.execute(
-                delete(SampleRow).where(SampleRow.table_fingerprint == sample.table)
-            )
-            connection.execute(insert(SampleRow), values)
+            overwrite_deleted(connection)
+            put_row(connection, SampleRow, values)
 
     def sample(self, table: str) -> SampleRecord | None:
         """The rows kept of the table of this fingerprint."""
@@ -88,12 +87,8 @@ class Remembered:
             "vector": to_json([float(one) for one in vector]),
             "created_at": utc_now(),
         }
-        is_known = select(EmbeddingRow.prior_digest).where(
-            EmbeddingRow.table_fingerprint == table, EmbeddingRow.prior_digest == prior_digest
-        )
         with writing(self._engine) as connection:
-            if connection.execute(is_known).first() is None:
-                connection.execute(insert(EmbeddingRow), values)
+            add_unless_known(connection, EmbeddingRow, values)
 
     def embeddings(self, prior_digest: str) -> dict[str, tuple[float, ...]]:
         """The embeddings (W,) by a prior, by the fingerprints of the tables."""
@@ -112,8 +107,7 @@ class Remembered:
             "created_at": network.created_at,
         }
         with writing(self._engine) as connection:
-            connection.execute(delete(NetworkRow).where(NetworkRow.study_id == network.study_id))
-            connection.execute(insert(NetworkRow), values)
+            put_row(connection, NetworkRow, values)
 
     def networks(self, of_tables: Collection[str]) -> dict[str, list[NetworkRecord]]:
         """The networks of the studies of tables, by the tables' fingerprints, newest first."""
@@ -132,8 +126,7 @@ class Remembered:
     def choose(self, name: str, value: object) -> None:
         """Keep a choice for the whole store, in place of the one before."""
         with writing(self._engine) as connection:
-            connection.execute(delete(SettingRow).where(SettingRow.name == name))
-            connection.execute(insert(SettingRow), {"name": name, "value": to_json(value)})
+            put_row(connection, SettingRow, {"name": name, "value": to_json(value)})
 
     def choice(self, name: str) -> Any:
         """What was chosen for the whole store; None if nothing was."""

@@ -25,6 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from autometa.storage.encoding import from_json, pack_traits
+
 PREFIX = "autometa_"
 VERSION_TABLE = "autometa_alembic_version"
 SCHEMA_VERSION = "0003"  # the newest migration; a test compares the two
@@ -59,6 +61,11 @@ class Base(DeclarativeBase):
     """All tables of the store."""
 
 
+def _packed_traits(context: Any) -> bytes:
+    """The traits of the table that is inserted."""
+    return pack_traits(from_json(context.get_current_parameters()["description"]))
+
+
 class TableRow(Base):
     """A table that was tuned: found again by its fingerprint."""
 
@@ -73,6 +80,8 @@ class TableRow(Base):
     n_classes: Mapped[int]
     description: Mapped[str] = mapped_column(Text)
     description_version: Mapped[int]
+    # the description's numbers once more, for `traits.py`; who renews one renews the other
+    traits: Mapped[bytes] = mapped_column(LargeBinary, default=_packed_traits)
     column_names: Mapped[str | None] = mapped_column(Text)  # a JSON list, if it may be kept
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from autometa.records import TrialRecord, TrialState
 from autometa.storage import leases, study_rows, trial_rows
+from autometa.storage.bulk import in_parts, insert_past_studies
 from autometa.storage.engine import (
     BUSY_WAIT_S,
     check_exists,
@@ -49,6 +50,8 @@ from autometa.storage.records import (
 )
 from autometa.storage.remembered import Remembered
 from autometa.storage.schema import StudyRow, TrialRow
+from autometa.storage.traits import Traits, select_traits
+from autometa.storage.upkeep import Upkeep
 
 _TOUCH_STUDY = (
     update(StudyRow)
@@ -72,6 +75,8 @@ class Store:
         """What of all this is shared, and how what others share joins it."""
         self.questions = Questions(engine)
         """Lists of what there is, narrowed and sorted."""
+        self.upkeep = Upkeep(engine)
+        """How much it holds and takes, copies of it, and giving back space."""
 
     @classmethod
     def open(
@@ -166,10 +171,14 @@ class Store:
         limit: int | None = None,
         table: str | None = None,
         since: datetime | None = None,
+        status: StudyStatus | None = None,
     ) -> list[StudySummary]:
-        """Studies, newest first: of one table (its name or fingerprint), started since a time."""
+        """Studies, newest first: of one table (its name or fingerprint), started since a time.
+
+        `status` is the one written; of those running some may turn out to be interrupted.
+        """
         with reading(self._engine) as connection:
-            return study_rows.select_summaries(connection, limit, table, since)
+            return study_rows.select_summaries(connection, limit, table, since, status)
 
     def claim_study(self, study_id: str, owner: Owner | None = None) -> None:
         """Take a study to go on with it; raises `StoreError` while another run holds it."""
@@ -264,10 +273,21 @@ class Store:
         with reading(self._engine) as connection:
             yield from select_past_studies(connection, has_curves, of_tables)
 
-    def tables(self) -> list[TableRecord]:
-        """Every table that was ever tuned."""
+    def add_past_studies(self, pasts: Iterable[PastStudy]) -> None:
+        """Add whole studies that ended elsewhere, many in one transaction, and their tables."""
+        for part in in_parts(pasts):
+            with writing(self._engine) as connection:
+                insert_past_studies(connection, part)
+
+    def tables(self, fingerprints: Collection[str] | None = None) -> list[TableRecord]:
+        """Every table that was ever tuned, or those of these fingerprints, in any order."""
         with reading(self._engine) as connection:
-            return list(study_rows.select_tables(connection).values())
+            return list(study_rows.select_tables(connection, fingerprints).values())
+
+    def traits(self, description_version: int) -> Traits:
+        """What all tables described in this version are like, as one array."""
+        with reading(self._engine) as connection:
+            return select_traits(connection, description_version)
 
     def forget_table(self, fingerprint: str) -> list[StudyRecord]:
         """Delete a table and all that is kept of its studies, and say which these were.

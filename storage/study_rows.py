@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from autometa.errors import StoreError
 from autometa.records import TrialState
-from autometa.storage.encoding import from_json, to_json
+from autometa.storage.encoding import from_json, pack_traits, storable_text, to_json
+from autometa.storage.engine import overwrite_deleted
 from autometa.storage.leases import is_held, owner_of, owner_values, require_free
 from autometa.storage.records import (
     ModelRecord,
@@ -30,6 +32,13 @@ from autometa.storage.schema import ModelRow, ProposalRow, StudyRow, TableRow, T
 MAX_CANDIDATES = 8
 
 
+def batched(values: Collection[str]) -> Iterator[list[str]]:
+    """Values in parts of as many as one statement takes (32,766; sqlite.org/limits.html)."""
+    left = iter(values)
+    while part := list(islice(left, 10_000)):
+        yield part
+
+
 def insert_table(connection: Connection, table: TableRecord) -> None:
     """Add a table, or renew the description of a known one if this one's is newer."""
     known = connection.execute(
@@ -40,6 +49,7 @@ def insert_table(connection: Connection, table: TableRecord) -> None:
         connection.execute(insert(TableRow), values)
     elif known < table.description_version:
         renewed = {key: values[key] for key in ("description", "description_version")}
+        renewed["traits"] = pack_traits(table.description)
         connection.execute(
             update(TableRow).where(TableRow.fingerprint == table.fingerprint).values(renewed)
         )
@@ -49,10 +59,10 @@ def table_values(table: TableRecord) -> dict[str, Any]:
     """The columns of the table's row."""
     return {
         "fingerprint": table.fingerprint,
-        "name": table.name,
+        "name": storable_text(table.name),
         "n_rows": table.n_rows,
         "n_columns": table.n_columns,
-        "target": table.target,
+        "target": storable_text(table.target),
         "kind": str(table.kind),
         "n_classes": table.n_classes,
         "description": to_json(dict(table.description)),
@@ -75,9 +85,13 @@ def select_tables(
 ) -> dict[str, TableRecord]:
     """Tables by their fingerprints; all of them, if none is named."""
     query = select(*TableRow.__table__.c)
-    if fingerprints is not None:
-        query = query.where(TableRow.fingerprint.in_(fingerprints))
-    return {row.fingerprint: _table(row) for row in connection.execute(query)}
+    if fingerprints is None:
+        return {row.fingerprint: _table(row) for row in connection.execute(query)}
+    return {
+        row.fingerprint: _table(row)
+        for part in batched(fingerprints)
+        for row in connection.execute(query.where(TableRow.fingerprint.in_(part)))
+    }
 
 
 def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
@@ -85,17 +99,27 @@ def delete_table(connection: Connection, fingerprint: str) -> list[StudyRecord]:
     studies = select_studies(connection, (fingerprint,))
     for study in studies:
         require_free(study)
-    if connection.dialect.name == "sqlite":  # which else leaves what is deleted in free pages
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    overwrite_deleted(connection)
     connection.execute(delete(StudyRow).where(StudyRow.table_fingerprint == fingerprint))
     connection.execute(delete(TableRow).where(TableRow.fingerprint == fingerprint))
     return studies
 
 
 def _table(row: Any) -> TableRecord:
-    values: dict[str, Any] = dict(row._mapping) | {"description": from_json(row.description)}
-    values["column_names"] = row.column_names and tuple(from_json(row.column_names))
-    return TableRecord(**values)
+    names = row.column_names
+    return TableRecord(
+        fingerprint=row.fingerprint,
+        name=row.name,
+        n_rows=row.n_rows,
+        n_columns=row.n_columns,
+        target=row.target,
+        kind=row.kind,
+        n_classes=row.n_classes,
+        description=from_json(row.description),
+        description_version=row.description_version,
+        column_names=None if names is None else tuple(from_json(names)),
+        created_at=row.created_at,
+    )
 
 
 def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRecord:
@@ -104,25 +128,50 @@ def insert_study(connection: Connection, new: NewStudy, owner: Owner) -> StudyRe
     if connection.execute(has_table).first() is None:
         raise StoreError(f"the store has no table {new.table!r}; add it before its study")
     now = utc_now()
-    study_id = new_id()
-    values = owner_values(owner) | {
-        "id": study_id,
-        "table_fingerprint": new.table,
-        "name": new.name,
-        "key": new.key,
-        "options": to_json(dict(new.options)),
-        "metric": new.metric,
-        "seed": new.seed,
-        "split": new.split,
-        "status": StudyStatus.RUNNING.value,
-        "baseline_loss": new.baseline_loss,
-        "created_at": now,
-        "updated_at": now,
-        "workspace": new.workspace,
-        "autometa_version": new.autometa_version,
+    study = StudyRecord(
+        id=new_id(),
+        table=new.table,
+        name=storable_text(new.name),
+        key=new.key,
+        metric=new.metric,
+        seed=new.seed,
+        split=new.split,
+        options=new.options,
+        status=StudyStatus.RUNNING,
+        baseline_loss=new.baseline_loss,
+        best_loss=None,
+        created_at=now,
+        updated_at=now,
+        finished_at=None,
+        owner=owner,
+        heartbeat_at=now,
+        workspace=new.workspace,
+        autometa_version=new.autometa_version,
+    )
+    connection.execute(insert(StudyRow), study_values(study))
+    return select_study(connection, study.id)
+
+
+def study_values(study: StudyRecord) -> dict[str, Any]:
+    """The row of a study."""
+    return owner_values(study.owner) | {
+        "id": study.id,
+        "table_fingerprint": study.table,
+        "name": study.name,
+        "key": study.key,
+        "options": to_json(dict(study.options)),
+        "metric": study.metric,
+        "seed": study.seed,
+        "split": study.split,
+        "status": study.status.value,
+        "baseline_loss": study.baseline_loss,
+        "best_loss": study.best_loss,
+        "created_at": study.created_at,
+        "updated_at": study.updated_at,
+        "finished_at": study.finished_at,
+        "workspace": study.workspace,
+        "autometa_version": study.autometa_version,
     }
-    connection.execute(insert(StudyRow), values)
-    return select_study(connection, study_id)
 
 
 def select_study(connection: Connection, study_id: str) -> StudyRecord:
@@ -208,17 +257,28 @@ def _study(row: Any) -> StudyRecord:
     )
 
 
+_SUMMARISED = [
+    column for column in StudyRow.__table__.c if column.name not in ("key", "options", "workspace")
+]
+
+
 def select_summaries(
-    connection: Connection, limit: int | None, table: str | None, since: datetime | None
+    connection: Connection,
+    limit: int | None,
+    table: str | None,
+    since: datetime | None,
+    status: StudyStatus | None,
 ) -> list[StudySummary]:
     """Studies, newest first: two queries, however many studies."""
-    query = select(*StudyRow.__table__.c, TableRow.name.label("table_name")).join(TableRow)
+    query = select(*_SUMMARISED, TableRow.name.label("table_name")).join(TableRow)
     if table is not None:
         # a table goes by its name or by the start of its fingerprint
         is_meant = TableRow.fingerprint.startswith(table, autoescape=True)
         query = query.where(is_meant | (TableRow.name == table))
     if since is not None:
         query = query.where(StudyRow.created_at >= since)
+    if status is not None:
+        query = query.where(StudyRow.status == status.value)
     query = query.order_by(StudyRow.created_at.desc(), StudyRow.id).limit(limit)
     return summarise(connection, connection.execute(query).all())
 
@@ -234,11 +294,10 @@ def _count_trials(
 ) -> dict[str, dict[TrialState, tuple[int, float | None]]]:
     """By study and state: the number of trials and the least loss."""
     counts: dict[str, dict[TrialState, tuple[int, float | None]]] = {}
-    # SQLite takes 32,766 values at most in one statement (sqlite.org/limits.html)
-    for start in range(0, len(study_ids), 10_000):
+    for part in batched(study_ids):
         query = (
             select(TrialRow.study_id, TrialRow.state, func.count(), func.min(TrialRow.loss))
-            .where(TrialRow.study_id.in_(study_ids[start : start + 10_000]))
+            .where(TrialRow.study_id.in_(part))
             .group_by(TrialRow.study_id, TrialRow.state)
         )
         for study_id, state, n, least in connection.execute(query):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
@@ -33,19 +33,27 @@ def insert_trial(connection: Connection, study_id: str, trial: TrialRecord) -> N
     curves = split_curve(trial.curve)
     values = trial_values(study_id, trial, n_curves=len(curves))
     key = connection.execute(_INSERT_TRIAL, values).inserted_primary_key
-    trial_id = key[0] if key is not None else None
-    if trial.fold_losses:
-        folds = [
-            {"trial_id": trial_id, "fold": fold, "loss": storable_loss(loss)}
-            for fold, loss in enumerate(trial.fold_losses)
-        ]
+    trial_id = key[0] if key is not None else 0
+    if folds := fold_values(trial_id, trial):
         connection.execute(_INSERT_FOLD, folds)
     if curves:
-        parts = [
-            {"trial_id": trial_id, "fold": fold, "steps": steps, "losses": losses}
-            for fold, steps, losses in curves
-        ]
-        connection.execute(_INSERT_CURVE, parts)
+        connection.execute(_INSERT_CURVE, curve_values(trial_id, curves))
+
+
+def fold_values(trial_id: int, trial: TrialRecord) -> list[dict[str, Any]]:
+    """The rows of a trial's folds."""
+    return [
+        {"trial_id": trial_id, "fold": fold, "loss": storable_loss(loss)}
+        for fold, loss in enumerate(trial.fold_losses)
+    ]
+
+
+def curve_values(trial_id: int, curves: Iterable[tuple[int, str, str]]) -> list[dict[str, Any]]:
+    """The rows of a trial's learning curves, which `split_curve` made."""
+    return [
+        {"trial_id": trial_id, "fold": fold, "steps": steps, "losses": losses}
+        for fold, steps, losses in curves
+    ]
 
 
 def trial_values(study_id: str, trial: TrialRecord, n_curves: int) -> dict[str, Any]:

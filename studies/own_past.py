@@ -66,15 +66,17 @@ def find_own_past(
     Similarity is 1 for a table just like it, and falls to 1 / e where all traits differ by their
     deviation over the tables of `responses`.
     """
-    tables = [one for one in store.tables() if one.description_version == DESCRIPTION_VERSION]
-    if study is not None:
-        tables = [table for table in tables if table.fingerprint == store.find_study(study).table]
-    if not tables:
+    traits = store.traits(DESCRIPTION_VERSION)
+    of_study = None if study is None else store.find_study(study).table
+    if not traits.fingerprints or of_study not in (None, *traits.fingerprints):
         return OwnPast()
     attention, description = Attention.learn(responses), newcomer.description
-    distances = attention.distances(description, [table.description for table in tables])
-    nearest = np.argsort(distances, kind="stable")[:MOST_TABLES]
-    near = [tables[at].fingerprint for at in nearest if np.isfinite(distances[at])]
+    distances = attention.distances_to(description, traits.names, traits.values)
+    if of_study is None:
+        nearest = np.argsort(distances, kind="stable")[:MOST_TABLES].tolist()
+    else:
+        nearest = [traits.fingerprints.index(of_study)]
+    near = [traits.fingerprints[at] for at in nearest if np.isfinite(distances[at])]
     found = [
         past
         for past in store.past_studies(has_curves=False, of_tables=near)
@@ -84,7 +86,7 @@ def find_own_past(
     tasks = history.tasks
     far = attention.distances(description, [task.description for task in tasks])
     by_name = {task.name: float(np.exp(-far[at])) for at, task in enumerate(tasks)}
-    by_mark = {tables[at].fingerprint: float(np.exp(-distances[at])) for at in nearest}
+    by_mark = {traits.fingerprints[at]: float(np.exp(-distances[at])) for at in nearest}
     proven = find_proven(store, found, by_mark, newcomer)
     return OwnPast(history, by_name, tuple(proven), find_network(store, found, by_mark, newcomer))
 

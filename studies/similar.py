@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,12 +58,11 @@ def find_similar(
     description = dict(describe(prepare_table(raw, options)))
     try:
         with Store.open(store, is_made=False) as opened:
-            own = opened.tables()
+            return most_similar(opened, description, limit)
     except NoStoreError:  # nothing was ever tuned here
         if store is not None:
             raise
-        own = []
-    return _ordered(description, own)[: limit or None]
+        return most_similar(None, description, limit)
 
 
 def find_best_like(
@@ -75,32 +75,70 @@ def find_best_like(
     description = dict(describe(prepare_table(raw, options)))
     found: list[BestTrial] = []
     with Store.open(store, is_made=False) as opened:
-        for one in _ordered(description, opened.tables()):
-            if one.table is None:
-                continue
-            of_table = (one.table.fingerprint,)
-            for past in opened.past_studies(has_curves=False, of_tables=of_table):
+        for distance, _, fingerprint in sorted(_own_tables(opened, description)):
+            for past in opened.past_studies(has_curves=False, of_tables=(fingerprint,)):
                 best = _best(past.trials)
                 if best is not None:
-                    found.append(BestTrial(one, past.study, best))
+                    like = float(np.exp(-distance))
+                    table = SimilarTable(past.table.name, like, past.table)
+                    found.append(BestTrial(table, past.study, best))
             if limit and len(found) >= limit:
                 break
     return found[: limit or None]
 
 
-def _ordered(description: Mapping[str, float], own: Sequence[TableRecord]) -> list[SimilarTable]:
+def most_similar(
+    store: Store | None, description: Mapping[str, float], limit: int
+) -> list[SimilarTable]:
+    """The tables most like the described one, of a store and of what comes with us; 0 is all."""
+    own = [] if store is None else _own_tables(store, description)
+    chosen = sorted([*own, *_shipped_tables(description)])[: limit or None]
+    records = _records(store, [one.mark for one in chosen if one.is_own])
+    return [
+        SimilarTable(
+            records[one.mark].name if one.is_own else one.mark,
+            float(np.exp(-one.distance)),
+            records.get(one.mark),
+        )
+        for one in chosen
+    ]
+
+
+class _Far(NamedTuple):
+    """How far a table is; its mark is its fingerprint if it is of the store, else its name."""
+
+    distance: float
+    is_own: bool
+    mark: str
+
+
+def _own_tables(store: Store, description: Mapping[str, float]) -> list[_Far]:
     responses = shipped_responses()
     if responses is None:
         return []
-    own = [table for table in own if table.description_version == DESCRIPTION_VERSION]
-    shipped = [(task.name, task.description) for task in responses.tasks]
-    known = [*((table.name, table.description) for table in own), *shipped]
-    distances = Attention.learn(responses).distances(description, [one for _, one in known])
-    records = [*own, *(None for _ in shipped)]
+    traits = store.traits(DESCRIPTION_VERSION)
+    distances = Attention.learn(responses).distances_to(description, traits.names, traits.values)
     return [
-        SimilarTable(known[at][0], float(np.exp(-distances[at])), records[at])
-        for at in np.argsort(distances, kind="stable")
+        _Far(distance, True, mark)
+        for distance, mark in zip(distances.tolist(), traits.fingerprints, strict=True)
     ]
+
+
+def _shipped_tables(description: Mapping[str, float]) -> list[_Far]:
+    responses = shipped_responses()
+    if responses is None:
+        return []
+    attention = Attention.learn(responses)
+    distances = attention.distances(description, [task.description for task in responses.tasks])
+    return [
+        _Far(distance, False, task.name)
+        for distance, task in zip(distances.tolist(), responses.tasks, strict=True)
+    ]
+
+
+def _records(store: Store | None, fingerprints: list[str]) -> dict[str, TableRecord]:
+    tables = [] if store is None else store.tables(fingerprints)
+    return {table.fingerprint: table for table in tables}
 
 
 def _best(trials: Sequence[TrialRecord]) -> TrialRecord | None:

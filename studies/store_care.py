@@ -65,11 +65,9 @@ class Forgotten:
 def check_store(store: str | Path | None) -> Checked:
     """Look for damage. Raises `StoreError` without a store."""
     with Store.open(store, is_made=False) as opened:
-        summaries = opened.studies(limit=None)
-        n_trials = sum(sum(summary.n_trials.values()) for summary in summaries)
-        n_tables = len(opened.tables())
+        held = opened.upkeep.holdings()
         problems = tuple(opened.check())
-        return Checked(opened.shown_url, problems, n_tables, len(summaries), n_trials)
+        return Checked(opened.shown_url, problems, held.n_tables, held.n_studies, held.n_trials)
 
 
 def forget_table(named: str, store: str | Path | None) -> Forgotten:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from autometa.errors import StoreError
-from autometa.storage.encoding import hash_config_text
+from autometa.storage.encoding import from_json, hash_config_text, pack_traits
 from autometa.storage.leases import require_free
 from autometa.storage.moving.joining import by_key, joined, joined_trial
 from autometa.storage.moving.kinds import (
@@ -160,6 +160,8 @@ class _Changes:
                 differing = {
                     name: cell for name, cell in after[0].items() if cell != before[0][name]
                 }
+                if kind is TABLES and "description" in differing:
+                    differing["traits"] = pack_traits(from_json(differing["description"]))
                 connection.execute(update(kind.row).where(is_it).values(differing))
         if values:
             connection.execute(insert(kind.row), values)

@@ -31,6 +31,12 @@ def share_text(share: float) -> str:
     return f"{share:.0%}"
 
 
+def megabytes_text(n_bytes: int) -> str:
+    """A size as a person says it: 0.3 MB, 48 MB."""
+    megabytes = n_bytes / 1e6
+    return f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:,.0f} MB"
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun, in the plural when it is not one."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

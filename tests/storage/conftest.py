@@ -1,18 +1,12 @@
-"""A store on a real file, and values to put into it."""
+"""A store in a real database, and values to put into it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from autometa.storage import NewStudy, Store, TableRecord
-
-
-@pytest.fixture(name="path")
-def fixture_path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
 
 
 @pytest.fixture(name="table")
@@ -29,8 +23,8 @@ def fixture_new_study(table: TableRecord) -> NewStudy:
 
 
 @pytest.fixture(name="store")
-def fixture_store(path: Path, table: TableRecord) -> Iterator[Store]:
-    with Store.open(path) as store:
+def fixture_store(database: str, table: TableRecord) -> Iterator[Store]:
+    with Store.open(database) as store:
         store.add_table(table)
         yield store
 

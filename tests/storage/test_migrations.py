@@ -20,6 +20,8 @@ from sqlalchemy import create_engine
 import autometa.storage
 from autometa.errors import StoreError
 from autometa.storage import Store, StudyStatus
+from autometa.storage.engine import store_url
+from autometa.storage.migrate import found_version
 from autometa.storage.schema import PREFIX, SCHEMA_VERSION, VERSION_TABLE, Base
 
 OLD = Path(__file__).with_name("old_databases")
@@ -47,6 +49,30 @@ def test_an_old_database_opens_upgraded_and_whole(name: str, path: Path) -> None
         assert [model.path for model in store.models(summary.id)] == ["flowers.autometa"]
         assert [item.content for item in store.proposals(summary.id)] == [{"depth": 3}]
         assert store.check() == []
+
+
+def test_a_file_is_copied_beside_itself_before_it_is_upgraded(path: Path) -> None:
+    """The copy is of the old version and opens as such; it is made once, and never of new ones."""
+    shutil.copy(OLD / "version_0001.db", path)
+    Store.open(path).close()
+    copy = path.with_name("store-schema-0001.db")
+    assert found_version(store_url(copy)) == "0001"
+    made_at = copy.stat().st_mtime_ns
+    Store.open(path).close()
+    assert [one.name for one in path.parent.glob("*-schema-*.db")] == [copy.name]
+    shutil.copy(OLD / "version_0001.db", path)
+    Store.open(path).close()
+    assert copy.stat().st_mtime_ns == made_at
+    with Store.open(copy) as store:
+        assert tuple(store.trials(store.studies()[0].id)) == load_maker().TRIALS
+
+
+def test_traits_of_old_tables_are_packed(path: Path) -> None:
+    """A table that was described before traits were kept is compared as any other."""
+    shutil.copy(OLD / "version_0002.db", path)
+    with Store.open(path) as store:
+        traits = store.traits(1)
+        assert (traits.names, traits.values.tolist()) == (("log_n",), [[5.01]])
 
 
 def test_every_schema_version_has_an_old_database() -> None:
@@ -83,28 +109,29 @@ def test_all_tables_carry_the_prefix(store: Store, path: Path) -> None:
     assert names >= set(Base.metadata.tables)
 
 
-def test_a_newer_store_is_refused_and_left_alone(store: Store, path: Path) -> None:
+def test_a_newer_store_is_refused_and_left_alone(store: Store, database: str) -> None:
     """A store of a later version of autometa gives an error that says so."""
-    store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    connection.close()
+    engine = create_engine(store.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    engine.dispose()
     with pytest.raises(StoreError, match=r"newer autometa .*9999"):
-        Store.open(path)
+        Store.open(database)
 
 
-def test_foreign_tables_survive_the_migrations(path: Path) -> None:
-    """Tables that others keep in the same file, named as Optuna's, are not touched."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE trials (trial_id INTEGER)")
-        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        connection.execute("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
-    connection.close()
-    Store.open(path).close()
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("v3.2.0.a",)]
-        assert connection.execute("SELECT * FROM trials").fetchall() == []
-    connection.close()
+def test_foreign_tables_survive_the_migrations(database: str) -> None:
+    """Tables that others keep in the same database, named as Optuna's, are not touched."""
+    engine = create_engine(store_url(database))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE trials (trial_id INTEGER)")
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('v3.2.0.a')")
+    Store.open(database).close()
+    with engine.connect() as connection:
+        versions = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
+        assert [tuple(row) for row in versions] == [("v3.2.0.a",)]
+        assert connection.exec_driver_sql("SELECT * FROM trials").all() == []
+    engine.dispose()
 
 
 OPEN = """
@@ -118,11 +145,13 @@ print(problems, "alembic" in sys.modules, "optuna" in sys.modules, "torch" in sy
 """
 
 
-def test_processes_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
+def test_processes_that_open_a_new_store_at_once_all_succeed(database: str) -> None:
     """Only one creates the tables, the others wait for it."""
     at = str(time.time() + 1.5)
     processes = [
-        subprocess.Popen([sys.executable, "-c", OPEN, path, at], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, database, at], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     for process in processes:
@@ -131,10 +160,10 @@ def test_processes_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
         assert out.startswith("[]")
 
 
-def test_opening_an_up_to_date_store_imports_nothing_heavy(store: Store, path: Path) -> None:
+def test_opening_an_up_to_date_store_imports_nothing_heavy(store: Store, database: str) -> None:
     """No alembic for a store that needs no upgrade; no optuna and no torch ever."""
     store.close()
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, path, "0"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", OPEN, database, "0"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["[]", "False", "False", "False"]

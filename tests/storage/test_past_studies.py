@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from autometa.records import CurvePoint, TrialRecord, TrialState
-from autometa.storage import NewStudy, Store, TableRecord
+from autometa.storage import NewStudy, Store, StudyStatus, TableRecord
 from autometa.storage.past_studies import CurvePoints
 
 
@@ -87,3 +88,30 @@ def test_only_studies_of_the_tables_that_are_named(
     found = list(store.past_studies(of_tables=(other.fingerprint,)))
     assert [past.study.seed for past in found] == [1, 2]
     assert list(store.past_studies(of_tables=())) == []
+
+
+def test_what_is_read_in_bulk_is_written_in_bulk(
+    store: Store, new_study: NewStudy, tmp_path: Path
+) -> None:
+    """Studies that another store gives come back from this one as they were, with their tables."""
+    other_table = TableRecord("a" * 64, "other", 20, 2, "y", "binary", 2, {"log_n": 3.0})
+    with Store.open(tmp_path / "elsewhere.db") as elsewhere:
+        elsewhere.add_table(other_table)
+        for seed in range(3):
+            study = elsewhere.start_study(replace(new_study, table="a" * 64, seed=seed))
+            for number in range(seed):
+                elsewhere.add_trial(study.id, trial(number))
+            elsewhere.finish_study(study.id, StudyStatus.FINISHED, best_loss=0.5)
+        pasts = [
+            replace(past, trials=tuple(elsewhere.trials(past.study.id)))
+            for past in elsewhere.past_studies()
+        ]
+    store.add_past_studies(pasts)
+    found = [
+        replace(past, trials=tuple(store.trials(past.study.id)), points=pasts[at].points)
+        for at, past in enumerate(store.past_studies())
+    ]
+    assert found == pasts
+    assert store.check() == []
+    store.add_trial(pasts[0].study.id, trial(9))  # rows added one by one go on after them
+    assert len(store.trials(pasts[0].study.id)) == 2

@@ -62,7 +62,10 @@ def test_what_is_no_look_is_refused(
     """In one line that says so; the store is as it was, and nothing lies beside it."""
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(StoreError, match="only reads, one SELECT") as caught:
+    # what is no SQL of PostgreSQL's at all is not refused there, but not understood
+    is_sqlite = asked.folder is not None
+    said = "only reads, one SELECT" if is_sqlite else "only reads|must be one SELECT|cannot answer"
+    with pytest.raises(StoreError, match=said) as caught:
         asked.sql(query)
     assert "\n" not in str(caught.value)
     assert len(asked.sql("SELECT * FROM autometa_trials").rows) == 3
@@ -72,8 +75,14 @@ def test_what_is_no_look_is_refused(
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("SELECT absent FROM autometa_trials", "no such column: absent"),
-        ("SELECT * FROM trials", "no such table: trials; its views are autometa_tables"),
+        (
+            "SELECT absent FROM autometa_trials",
+            "no such column: absent|column .absent. does not exist",
+        ),
+        (
+            "SELECT * FROM trials",
+            "(no such table: trials|relation .trials. does not exist).*; its views are autometa_t",
+        ),
         ("SELEC", "syntax error"),
         ("", "must be one SELECT"),
         ("-- nothing", "must be one SELECT"),
@@ -90,7 +99,7 @@ def test_the_query_is_taken_as_it_stands(asked: Store) -> None:
     assert asked.sql("SELECT ':a' LIKE '%a' AS x, '?' AS y;").rows == ((1, "?"),)
 
 
-def test_a_store_may_be_looked_into(asked: Store) -> None:
+def test_a_store_may_be_looked_into(asked: Store, path: Path) -> None:
     """Columns of a view, and how a query is planned, are no secrets."""
     names = [row[1] for row in asked.sql("PRAGMA table_info(autometa_folds)").rows]
     assert names[:2] == ["study", "number"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,3 +77,24 @@ def test_the_names_of_columns_are_kept_if_they_may_be(store: Store, table: Table
     known = store.find_table(table.fingerprint)
     assert known is not None
     assert known.column_names is None
+
+
+def test_what_many_put_at_once_is_there_once(
+    store: Store, database: str, table: TableRecord
+) -> None:
+    """Writers of the same choice, sample and embedding all succeed, and one's stands whole."""
+
+    def put(n: int) -> None:
+        with Store.open(database) as other:
+            for _ in range(10):
+                other.remembered.choose("keep_rows", n)
+                other.remembered.add_sample(SampleRecord(table.fingerprint, n, {}, b"%d" % n))
+                other.remembered.add_embedding(table.fingerprint, "d" * 64, (float(n),))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(put, range(4)))
+    sample = store.remembered.sample(table.fingerprint)
+    assert sample is not None
+    assert sample.content == b"%d" % sample.n_rows
+    assert store.remembered.choice("keep_rows") in range(4)
+    assert len(store.remembered.embeddings("d" * 64)) == 1

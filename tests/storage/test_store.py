@@ -116,11 +116,11 @@ def test_a_dead_process_holds_nothing(store: Store, new_study: NewStudy) -> None
 
 
 def test_two_runs_in_one_process_never_hold_one_study(
-    store: Store, path: Path, new_study: NewStudy
+    store: Store, database: str, new_study: NewStudy
 ) -> None:
     """Each thread that opens the store for itself is a stranger to the others, as a process is."""
     study = store.start_study(new_study)
-    with Store.open(path) as other:
+    with Store.open(database) as other:
         with pytest.raises(StoreError, match="is being run by process"):
             other.claim_study(study.id)
         with pytest.raises(LeaseLostError):
@@ -130,13 +130,13 @@ def test_two_runs_in_one_process_never_hold_one_study(
 
 
 def test_a_silent_process_of_this_machine_keeps_its_study(
-    store: Store, path: Path, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch
+    store: Store, database: str, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the process can be seen to live, no silence (a suspended laptop's) ends its lease."""
     study = store.start_study(new_study)
     late = datetime.now(UTC) + timedelta(seconds=100 * LEASE_S)
     monkeypatch.setattr("autometa.storage.leases.utc_now", lambda: late)
-    with Store.open(path) as other, pytest.raises(StoreError, match="is being run by process"):
+    with Store.open(database) as other, pytest.raises(StoreError, match="is being run by process"):
         other.claim_study(study.id)
 
 
@@ -243,9 +243,9 @@ def test_models_and_proposals_come_back(store: Store, study_id: str) -> None:
     assert store.proposals(study_id) == proposals
 
 
-def test_a_store_stays_open_to_others(store: Store, path: Path, study_id: str) -> None:
-    """A second store on the same file reads and writes while the first is open."""
-    with Store.open(path) as other:
+def test_a_store_stays_open_to_others(store: Store, database: str, study_id: str) -> None:
+    """A second store on the same database reads and writes while the first is open."""
+    with Store.open(database) as other:
         other.add_trial(study_id, TrialRecord(0, "linear", {}, TrialState.PRUNED))
     assert len(store.trials(study_id)) == 1
 
@@ -337,3 +337,11 @@ def test_a_table_is_forgotten_with_all_its_studies(
         store.trials(gone.id)
     assert not store.check()
     assert not store.forget_table(table.fingerprint)
+
+
+def test_names_that_are_no_text_are_kept_as_text(store: Store, table: TableRecord) -> None:
+    """What a file system allows and databases refuse is written as escapes."""
+    odd = replace(table, fingerprint="a" * 64, name="caf\udce9.csv", target="a\0b")
+    store.add_table(odd)
+    kept = store.find_table(odd.fingerprint)
+    assert kept == replace(odd, name="caf\\udce9.csv", target="a\\x00b")

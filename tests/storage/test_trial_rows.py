@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,6 +148,30 @@ def test_a_trial_is_written_in_as_many_statements_whatever_its_size(
     assert counts[0] < 10
 
 
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_trial_written_while_trials_are_read_is_seen_whole_or_not_at_all(
+    store: Store, study_id: str, database: str, at: int
+) -> None:
+    """Reading sees the store at one moment, whatever others write between its statements."""
+    store.add_trial(study_id, full_trial(0))
+    n_statements = 0
+
+    def write_between(*_told: object) -> None:
+        nonlocal n_statements
+        n_statements += 1
+        if n_statements == at:
+            with Store.open(database) as other:
+                other.add_trial(study_id, full_trial(1))
+
+    event.listen(store._engine, "after_cursor_execute", write_between)
+    seen = store.trials(study_id)
+    event.remove(store._engine, "after_cursor_execute", write_between)
+    assert n_statements > at
+    assert len(seen) in (1, 2)
+    assert all((len(trial.fold_losses), len(trial.curve)) == (8, 400) for trial in seen)
+    assert len(store.trials(study_id)) == 2
+
+
 WRITE = """
 import sys, itertools
 from autometa.records import CurvePoint, TrialRecord, TrialState
@@ -165,11 +188,11 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
-def test_a_killed_writer_leaves_no_half_trial(store: Store, study_id: str, path: Path) -> None:
+def test_a_killed_writer_leaves_no_half_trial(store: Store, study_id: str, database: str) -> None:
     """Killed at any moment, a process has kept every trial it had added, each whole."""
     rng = random.Random(0)
     for _ in range(3):
-        command = [sys.executable, "-c", WRITE, str(path), study_id]
+        command = [sys.executable, "-c", WRITE, database, study_id]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"

@@ -75,7 +75,9 @@ def test_scores_are_in_the_metrics_own_sign(store: Store) -> None:
     assert set(store.sql("SELECT score FROM autometa_studies").rows) == {(None,)}
 
 
-def test_settings_and_moments_are_asked_for_in_sql(store: Store, study_id: str) -> None:
+def test_settings_and_moments_are_asked_for_in_sql(
+    store: Store, study_id: str, path: Path
+) -> None:
     """A setting is taken out of its config; a moment that is not known is NULL."""
     for number, began in enumerate((0.0, 1_800_000_000.25)):
         config: dict[str, Scalar] = {"learning_rate": 0.5, "start": "own"}

@@ -16,11 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 from autometa.errors import StoreError
 from autometa.storage import Store
 from autometa.studies.trial_mirror import LOST_ATTRIBUTE, TrialMirror
+from tests.optuna_tables import as_optuna_opens
 
 
 @pytest.fixture(name="url")
-def fixture_url(tmp_path: Path) -> str:
-    with Store.open(tmp_path / "store.db") as store:
+def fixture_url(database: str) -> str:
+    with Store.open(database) as store:
         return store.url
 
 
@@ -93,7 +94,8 @@ def test_a_number_is_written_once(url: str) -> None:
         with TrialMirror.open(url, "study") as mirror:
             for trial in trials[:end]:
                 mirror.write(trial)
-    assert len(optuna.load_study(study_name="study", storage=url).trials) == 4
+    with as_optuna_opens(url) as storage:
+        assert len(optuna.load_study(study_name="study", storage=storage).trials) == 4
 
 
 def test_a_number_can_be_given(url: str) -> None:
@@ -122,10 +124,10 @@ def test_a_running_trial_is_refused(url: str) -> None:
 def test_optuna_itself_reads_and_extends_the_study(url: str) -> None:
     """Optuna's tools see the study and its best trial; a trial they begin is not ours."""
     trials = run_study(6)
-    with TrialMirror.open(url, "study") as mirror:
+    with TrialMirror.open(url, "study") as mirror, as_optuna_opens(url) as storage:
         for trial in trials:
             mirror.write(trial)
-        study = optuna.load_study(study_name="study", storage=url)
+        study = optuna.load_study(study_name="study", storage=storage)
         study.ask()
         complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
         assert study.best_value == min(trial.value or 0.0 for trial in complete)
@@ -133,17 +135,17 @@ def test_optuna_itself_reads_and_extends_the_study(url: str) -> None:
 
 
 def test_our_store_is_untouched(url: str) -> None:
-    """Both sets of tables live in one file, each with its own version table."""
+    """Both sets of tables live in one database, each with its own version table."""
     with TrialMirror.open(url, "study") as mirror:
         mirror.write(run_study(1)[0])
     with Store.open(url) as store:
         assert store.check() == []
 
 
-def test_a_schema_of_another_optuna_is_one_line(tmp_path: Path, url: str) -> None:
+def test_a_schema_of_another_optuna_is_one_line(path: Path, url: str) -> None:
     """A database that Optuna refuses is an error the user can mend."""
     TrialMirror.open(url, "study").close()
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v9'")
     connection.close()
     with pytest.raises(StoreError, match="Optuna refuses the store"):

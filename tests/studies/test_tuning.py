@@ -163,6 +163,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     killed.communicate()
     assert not (tmp_path / "model").exists()
     kept = _wait_for_trials(tmp_path, 3)
+    with Store.open(tmp_path / "store.db") as store:
+        assert store.check() == []
     notes: list[str] = []
 
     def listen(event: Progress | Note) -> None:

@@ -97,10 +97,19 @@ class Attention:
 
         By the traits that both have; infinite where these are less than half.
         """
-        rows = np.array(
-            [[one.get(name, np.nan) for name in self.names] for one in (description, *others)],
-            dtype=np.float64,
-        ).reshape(1 + len(others), len(self.names))
+        rows = np.array([[one.get(name, np.nan) for name in self.names] for one in others])
+        return self.distances_to(description, self.names, rows.reshape(-1, len(self.names)))
+
+    def distances_to(
+        self, description: Mapping[str, float], names: Sequence[str], values: Array
+    ) -> Array:
+        """The same distances (n,) to others whose values (n, traits) of these names are given."""
+        at = {name: i for i, name in enumerate(names)}
+        rows = np.full((1 + len(values), len(self.names)), np.nan)
+        for i, name in enumerate(self.names):
+            rows[0, i] = description.get(name, np.nan)
+            if name in at:
+                rows[1:, i] = values[:, at[name]]
         is_told = np.isfinite(rows[1:]) & np.isfinite(rows[:1])
         standard = self._standard(rows)
         squares = np.where(is_told, (standard[1:] - standard[:1]) ** 2, 0.0).sum(1)

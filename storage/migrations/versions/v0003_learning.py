@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from autometa.storage.encoding import from_json, pack_traits
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -16,8 +18,9 @@ HASH = sa.String(64)
 
 
 def upgrade() -> None:
-    """Add the tables, the names of a table's columns, and an index for questions to trials."""
+    """Add the tables, names and traits of a table, and an index for questions to trials."""
     op.add_column("autometa_table", sa.Column("column_names", sa.Text()))
+    _add_traits()
     facts = ["study_id", "learner", "state", "loss", "started_at"]
     op.create_index("ix_autometa_trial_facts", "autometa_trial", facts, postgresql_include=["id"])
     _create_what_is_kept_of_tables()
@@ -27,6 +30,24 @@ def upgrade() -> None:
         sa.Column("name", NAME, primary_key=True),
         sa.Column("value", sa.Text(), nullable=False),
     )
+
+
+def _add_traits() -> None:
+    """Pack the numbers of every description that is there."""
+    empty = sa.Column("traits", sa.LargeBinary(), nullable=False, server_default=sa.text("''"))
+    op.add_column("autometa_table", empty)
+    tables = sa.table(
+        "autometa_table",
+        sa.column("fingerprint", HASH),
+        sa.column("description", sa.Text()),
+        sa.column("traits", sa.LargeBinary()),
+    )
+    connection = op.get_bind()
+    rows = connection.execute(sa.select(tables.c.fingerprint, tables.c.description)).all()
+    for fingerprint, description in rows:
+        packed = pack_traits(from_json(description))
+        one = sa.update(tables).where(tables.c.fingerprint == fingerprint)
+        connection.execute(one.values(traits=packed))
 
 
 def _create_what_is_kept_of_tables() -> None:

@@ -16,6 +16,7 @@ AT_HOME = {
         "heartbeat_at",
         "workspace",
     },
+    "autometa_table": {"traits"},  # made anew of the description
     "autometa_trial": {"id", "config_hash"},
     "autometa_fold": {"trial_id"},
     "autometa_curve": {"trial_id"},

@@ -1,0 +1,1 @@
+"""How the store fares when it is large, and when many write to it at once."""
